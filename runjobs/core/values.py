@@ -1,0 +1,144 @@
+"""How the values of options are read: each function takes the text, and raises FieldError with offsets into it."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from runjobs.core.duration import parse_duration
+from runjobs.core.errors import FieldError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from enum import Enum
+
+    Choice = TypeVar("Choice", bound=Enum)
+
+
+def positive(text: str) -> timedelta:
+    """Read a duration of more than 0."""
+    duration = parse_duration(text)
+    if duration <= timedelta(0):
+        raise FieldError("the duration must be more than 0", "write 30s, 5m or 1h30m")
+    return duration
+
+
+def timeout(text: str) -> timedelta | None:
+    """Read a duration, or `none` for no limit."""
+    return None if text == "none" else positive(text)
+
+
+def choice(kind: type[Choice], later: frozenset[str] = frozenset()) -> Callable[[str], Choice]:
+    """Read one of an enum's values; `later` are words of the design that this version can't do."""
+    words = {member.value: member for member in kind}
+
+    def parse(text: str) -> Choice:
+        if text in words:
+            return words[text]
+        raise not_yet(text) if text in later else FieldError(f"{text!r} is not a choice here", _one_of(words))
+
+    return parse
+
+
+def _one_of(words: dict[str, Choice]) -> str:
+    return "write " + " or ".join(words)
+
+
+def not_yet(word: str) -> FieldError:
+    """Say that a word of the design has not come yet."""
+    return FieldError(f"{word} is not supported yet by this version", "take it out: what does nothing is not accepted")
+
+
+def yes_or_no(text: str) -> bool:
+    """Read yes or no."""
+    if text not in {"yes", "no"}:
+        raise FieldError(f"{text!r} is neither yes nor no", "write yes or no")
+    return text == "yes"
+
+
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """Read a whole number within bounds, both included."""
+
+    def parse(text: str) -> int:
+        # 9 digits hold every bound here, and int() of thousands of digits is an error of its own
+        if not re.fullmatch(r"[+-]?[0-9]{1,9}", text) or not low <= int(text) <= high:
+            raise FieldError(
+                f"{text!r} is not a whole number from {low} to {high}", f"write a number from {low} to {high}"
+            )
+        return int(text)
+
+    return parse
+
+
+_exit_code = whole_number(0, 255)  # what wait(2) can report
+
+
+def success_codes(text: str) -> frozenset[int]:
+    """Read `0,2,10-19`."""
+    codes: set[int] = set()
+    start = 0
+    for item in text.split(","):
+        try:
+            codes |= _code_range(item)
+        except FieldError as error:
+            raise FieldError(error.message, error.hint, start=start, end=start + len(item)) from None
+        start += len(item) + 1
+    return frozenset(codes)
+
+
+def _code_range(item: str) -> set[int]:
+    low, dash, high = item.partition("-")
+    first = _exit_code(low)
+    last = _exit_code(high) if dash else first
+    if last < first:
+        raise FieldError(f"the range {item} runs backwards", f"write {last}-{first}")
+    return set(range(first, last + 1))
+
+
+def umask(text: str) -> int:
+    """Read an octal mask."""
+    if not re.fullmatch(r"0?[0-7]{1,3}", text):
+        raise FieldError(f"{text!r} is not an octal mask", "write up to three octal digits, such as 027")
+    return int(text, 8)
+
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+
+
+def parse_size(text: str) -> int:
+    """Read a size in bytes: 4096, 64k, 10M, 1G (powers of 1000), 64Ki, 10Mi, 1Gi (powers of 1024)."""
+    match = re.fullmatch(r"([0-9]{1,12})([kmg]i?|)b?", text.lower())
+    if match is None:
+        raise FieldError(f"{text!r} is not a size", "write bytes, or a number with k, M or G, such as 10M")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def absolute_path(text: str) -> str:
+    """Read a path that means the same whoever starts the runner."""
+    if not text.startswith("/"):
+        raise FieldError(
+            f"{text!r} is not an absolute path", "begin it with /: a relative path depends on who starts the runner"
+        )
+    return text
+
+
+def user_name(text: str) -> str:
+    """Read a user name or numeric id; whether there is one shows when the job starts."""
+    match = re.match(r"[^\s:/,-][^\s:/,]*", text)  # what can't stand in passwd(5); directory services allow the rest
+    end = match.end() if match else 0
+    if end < len(text) or not text:
+        raise FieldError(
+            f"{text!r} can't be a user name" if text else "the user name is empty",
+            "write a user's name or numeric id",
+            start=end,
+            end=min(end + 1, len(text)),
+        )
+    return text
+
+
+def zone_name(text: str) -> str:
+    """Read a zone name; whether there is such a zone is for `core.zone` to say, which loads it."""
+    if not text:
+        raise FieldError("the time zone is empty", "write a zone such as Europe/Berlin or UTC")
+    return text
