@@ -1,0 +1,1 @@
+"""The world, one module per part of it; no adapter knows another."""
