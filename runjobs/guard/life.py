@@ -1,0 +1,304 @@
+"""The life of a guard: start, watch, end, report, let go. One run, straight down the page."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import math
+import os
+import select
+import signal
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from runjobs.adapters import cgroup, process, tree
+from runjobs.adapters.joblog import JobLog
+from runjobs.core.duration import format_duration
+from runjobs.core.job import Leftovers
+from runjobs.core.outcome import Exit, Outcome, Verdict, judge
+from runjobs.core.run import RunEnd
+from runjobs.guard.assignment import Passthrough
+from runjobs.guard.ending import NEVER, Ending, enlist
+from runjobs.guard.messages import Ack, Stop, Stuck
+from runjobs.guard.orders import Orders
+from runjobs.guard.pump import open_pump
+from runjobs.guard.start import Begun, fork_starter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runjobs.adapters.cgroup import Leaf
+    from runjobs.core.procstat import Stat
+    from runjobs.guard.assignment import Assignment
+    from runjobs.guard.start import Starter
+
+ENLIST_AFTER = 0.1  # seconds: moving into a control group takes up to 20 ms, which a short job need not pay
+ACK_PATIENCE = 30.0  # seconds for the runner to record an end; one that is suspended must not keep the lock
+FLUSH_PATIENCE = 2.0  # seconds for the reader of prefixed lines; the locks are free by then
+NAMED = 64  # leftovers named in the record; the rest is counted
+
+
+def guard(assignment: Assignment, record_alone: Callable[[RunEnd], None]) -> None:
+    """Live the life of a guard. The caller has forked, and exits after this.
+
+    Whatever goes wrong in here, the job does not go on unguarded, and its run gets an end.
+    """
+    gc.disable()  # a collection would write to, and so copy, every page shared with the runner
+    life = _Life(assignment, record_alone)
+    try:
+        life.live()
+    except Exception as error:  # noqa: BLE001 (a mistake of ours: it goes on the record of the run)
+        life.break_off(error)
+
+
+class _Life:
+    def __init__(self, assignment: Assignment, record_alone: Callable[[RunEnd], None]) -> None:
+        self._assignment = assignment
+        self._options = assignment.job.options
+        self._channel = assignment.channel
+        self._record_alone = record_alone
+        self._orders = Orders()
+        self._signals = process.open_signals()
+        self._log = JobLog(assignment.log_path, self._options.log_limit)
+        self._pump, self._stdout, self._stderr = open_pump(assignment, self._log)
+        self._started_at, self._began = time.time(), time.monotonic()
+        self._ended: float | None = None
+        timeout = self._options.timeout
+        self._deadline = self._began + timeout.total_seconds() if timeout is not None else NEVER
+        self._enlist_at = self._began + ENLIST_AFTER if assignment.cgroup is not None else NEVER
+        self._leaf: Leaf | None = None
+        self._starter: Starter | None = None  # until its report is in
+        self._main = 0  # pid of the job's shell; 0: it has not started
+        self._main_end: Exit | None = None
+        self._used = process.Used()
+        self._inherited_memory = 0
+        self._is_childless = False  # the guard adopts all orphans below it: no child means that nobody is left
+        self._failure: Verdict | None = None  # why it did not start
+        self._ending: Ending | None = None
+        self._leftovers: tuple[tuple[int, str], ...] = ()
+        self._stops = 0
+        self._is_stuck = False
+        self._is_acknowledged = False
+
+    def live(self) -> None:
+        self._note(None)
+        self._start()
+        self._watch()
+        self._ended = time.monotonic()
+        self._see_to_leftovers()
+        self._pump.take_present()
+        if not self._pump.is_open:
+            self._log.close()
+        if self._leaf is not None:
+            self._leaf.remove()
+        self._report(self._describe())
+        self._let_go()
+        self._drain()
+
+    def break_off(self, error: Exception) -> None:
+        """End after a mistake of ours: nothing of the job goes on, and the record says why."""
+        tree.kill(os.getpid())
+        self._log.close()
+        self._failure = Verdict(Outcome.INTERRUPTED, "guard", f"its guard failed: {type(error).__name__}: {error}")
+        self._ended = self._ended or time.monotonic()
+        self._report(self._describe())
+
+    def _start(self) -> None:
+        try:
+            self._starter = fork_starter(self._assignment, self._stdout, self._stderr, self._started_at)
+        except OSError as error:
+            self._failure = Verdict(Outcome.ERROR, "start", f"no process could be made: {error.strerror}")
+        for descriptor in {self._stdout, self._stderr}:
+            os.close(descriptor)
+
+    def _hear_starter(self, starter: Starter) -> None:
+        report = starter.report()
+        os.close(starter.descriptor)
+        self._starter = None
+        os.waitpid(starter.pid, 0)  # it has nothing more to do than to exit; then its child is ours
+        if isinstance(report, Begun):
+            self._main = report.pid
+            self._inherited_memory = report.inherited_memory
+        elif self._ending is None:
+            # whatever it has started, if it was killed in the middle of it, does not go on
+            self._failure = report
+            self._begin_ending(None, 0.0)
+
+    def _watch(self) -> None:
+        """Wait for the main process to end; or once the whole tree is being ended, for the last of it."""
+        while True:
+            self._reap()
+            if self._is_over():
+                return
+            self._enforce(time.monotonic())
+            self._turn(min(self._enlist_at, self._deadline) if self._ending is None else self._ending.next_at)
+
+    def _is_over(self) -> bool:
+        if self._ending is not None:
+            return self._is_childless
+        return self._main_end is not None
+
+    def _reap(self) -> None:
+        """Take leave of every child that has ended; the starter is not waited for here while its report is due."""
+        try:
+            while self._starter is None and (reaped := process.reap()) is not None:
+                self._used = self._used.plus(reaped.usage)
+                if reaped.pid == self._main:
+                    self._main_end = reaped.end
+        except ChildProcessError:
+            self._is_childless = True
+
+    def _enforce(self, now: float) -> None:
+        if self._ending is None and now >= self._deadline:
+            self._begin_ending(self._timed_out(), self._options.kill_after.total_seconds())
+        if self._ending is None and now >= self._enlist_at:
+            self._enlist_at = NEVER
+            self._leaf = cgroup.make_leaf(str(self._assignment.cgroup), self._assignment.run_id)
+            if self._leaf is not None:
+                enlist(self._leaf)
+        if self._ending is not None:
+            self._ending.step(now)
+            if self._ending.stuck and not self._is_stuck:
+                self._is_stuck = True
+                self._channel.send(Stuck(self._assignment.run_id, _named(self._ending.stuck)))
+
+    def _turn(self, until: float) -> None:
+        """Wait until something happens, or until that time, and see to what happened."""
+        poller = select.poll()
+        poller.register(self._signals, select.POLLIN)
+        if self._starter is not None:
+            poller.register(self._starter.descriptor, select.POLLIN)
+        if self._channel.is_open:
+            poller.register(self._channel, select.POLLIN)
+        for descriptor, events in self._pump.interests():
+            poller.register(descriptor, events)
+        ready = {descriptor for descriptor, _ in poller.poll(_milliseconds(until))}
+        if self._starter is not None and self._starter.descriptor in ready:
+            self._hear_starter(self._starter)
+        # signals before messages: a message is sent before its signal, so it is there when the signal is
+        heard = process.read_signals(self._signals) if self._signals in ready else []
+        if heard or (self._channel.is_open and self._channel.fileno() in ready):
+            self._obey([each for each in heard if each.number == signal.SIGTERM])
+        self._pump.turn(ready)
+
+    def _obey(self, terms: list[process.Heard]) -> None:
+        messages = self._channel.receive()
+        self._is_acknowledged |= any(isinstance(message, Ack) for message in messages)
+        for stop in self._orders.stops(messages, terms):
+            self._stops += 1
+            if self._ended is None or self._ending is not None:
+                self._stop(stop)
+
+    def _stop(self, stop: Stop) -> None:
+        now = time.monotonic()
+        own = self._options.kill_after.total_seconds()
+        kill_after = stop.kill_after if stop.kill_after is not None else own
+        if self._ending is None:
+            self._begin_ending(_stopped(stop), kill_after)
+        else:
+            self._ending.hurry(now if self._stops > 1 else now + kill_after)
+
+    def _begin_ending(self, verdict: Verdict | None, kill_after: float) -> None:
+        self._ending = Ending(verdict, self._leaf, time.monotonic(), kill_after)
+
+    def _timed_out(self) -> Verdict:
+        timeout = self._options.timeout or timedelta(0)
+        return Verdict(Outcome.TIMEOUT, "timeout", f"ran longer than {format_duration(timeout)}")
+
+    def _see_to_leftovers(self) -> None:
+        if self._ending is not None or self._is_childless:
+            return
+        self._leftovers = _named(tree.descendants(os.getpid()))
+        if self._leftovers and self._options.leftovers is Leftovers.KILL:
+            self._begin_ending(None, self._options.kill_after.total_seconds())
+            self._watch()
+
+    def _describe(self) -> RunEnd:
+        verdict = self._verdict()
+        end = self._main_end or Exit()
+        lasted = (self._ended or time.monotonic()) - self._began  # by the clock that nobody sets
+        return RunEnd(
+            self._assignment.run_id,
+            verdict.outcome.value,
+            verdict.reason,
+            verdict.detail,
+            end.code,
+            end.signal,
+            self._started_at,
+            self._started_at + lasted,
+            *self._used.above(self._inherited_memory),
+            output_bytes=self._log.total,
+            dropped_bytes=self._log.dropped,
+            leftovers=self._leftovers,
+        )
+
+    def _verdict(self) -> Verdict:
+        verdict = self._failure
+        if verdict is None and self._ending is not None and self._ending.verdict is not None:
+            verdict = self._ending.verdict
+            took = (self._ended or time.monotonic()) - self._ending.began
+            hung = (
+                "" if self._main else f"; it did not start: still on its way into {self._options.cwd or 'its folder'}"
+            )
+            how = f"ended by {self._ending.signal_name} after {took:.1f}s"
+            verdict = verdict._replace(detail=f"{verdict.detail}{hung}; {how}")
+        if verdict is None:
+            verdict = judge(self._main_end or Exit(), self._options.success_codes)
+        if self._log.trouble:
+            parts = (verdict.detail, f"its log stopped: {self._log.trouble}")
+            verdict = verdict._replace(detail="; ".join(filter(None, parts)))
+        return verdict
+
+    def _report(self, end: RunEnd) -> None:
+        """Have the end recorded: by the runner, or where it is gone or does not answer, by ourselves."""
+        self._note(end)
+        self._channel.send(end)
+        patience = time.monotonic() + ACK_PATIENCE
+        while self._channel.is_open and not self._is_acknowledged and time.monotonic() < patience:
+            self._turn(patience)
+        if not self._is_acknowledged:
+            with contextlib.suppress(Exception):  # the caller has said what it can; recovery settles what has no end
+                self._record_alone(end)
+
+    def _note(self, end: RunEnd | None) -> None:
+        """Tell the lock file; that it can't be written, on a disk that is full, is no reason to stop."""
+        if self._assignment.note is not None:
+            with contextlib.suppress(OSError):
+                self._assignment.note(end)
+
+    def _let_go(self) -> None:
+        """Free the locks, give the last output to its reader, and then leave the runner's streams."""
+        for descriptor in self._assignment.lock_fds:
+            os.close(descriptor)
+        is_live = self._assignment.mode is Passthrough.LIVE
+        patience = NEVER if is_live else time.monotonic() + FLUSH_PATIENCE
+        stops = self._stops
+        while self._pump.is_pending and time.monotonic() < patience and self._stops == stops:
+            self._turn(patience)
+        self._pump.let_go()
+        process.redirect_to_null(1, 2)
+        self._channel.close()
+
+    def _drain(self) -> None:
+        """Go on reading for whoever still holds the job's pipe, so that talking neither blocks nor kills it."""
+        stops = self._stops
+        while self._pump.is_open and self._stops == stops:
+            self._turn(NEVER)
+            self._reap()
+        self._log.close()
+
+
+def _milliseconds(until: float) -> int | None:
+    """How long to poll; rounded up, or the last millisecond would be spent in polls that don't wait."""
+    return None if until == NEVER else max(0, math.ceil((until - time.monotonic()) * 1000))
+
+
+def _stopped(stop: Stop) -> Verdict:
+    return Verdict(Outcome(stop.outcome), stop.reason, stop.detail)
+
+
+def _named(processes: list[Stat]) -> tuple[tuple[int, str], ...]:
+    named = tuple((stat.pid, stat.name) for stat in processes[:NAMED])
+    more = len(processes) - len(named)
+    return (*named, (0, f"and {more} more")) if more else named

@@ -1,0 +1,97 @@
+"""What a guard and its runner say to each other, over a pair of sockets that keep messages apart."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import Any, NamedTuple, TypeAlias
+
+from runjobs.core.outcome import Outcome
+from runjobs.core.run import ProcessId, RunEnd, Started
+
+LARGEST = 131_072  # bytes; well below what a socket takes in one message (net.core.wmem_default, 208 KiB)
+
+
+class Stop(NamedTuple):
+    """Runner to guard: end the job. A second one means: at once. `kill_after` in seconds, None: the job's own."""
+
+    kill_after: float | None = None
+    outcome: str = Outcome.STOPPED.value
+    reason: str = "stop"
+    detail: str = "stopped"
+
+
+class Ack(NamedTuple):
+    """Runner to guard: the end is recorded durably, the locks can go."""
+
+    run_id: str
+
+
+class Stuck(NamedTuple):
+    """Guard to runner, once: these processes don't end though they were killed; the guard goes on trying."""
+
+    run_id: str
+    processes: tuple[tuple[int, str], ...]
+
+
+Message: TypeAlias = Stop | Ack | Stuck | Started | RunEnd
+KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Stop, Ack, Stuck, Started, RunEnd)}
+
+
+def encode(message: Message) -> bytes:
+    """A message as bytes."""
+    return json.dumps([type(message).__name__, *message]).encode("ascii")
+
+
+def decode(data: bytes) -> Message:
+    """The message in the bytes."""
+    kind, *values = json.loads(data)
+    message: Message = KINDS[kind](*values)
+    if isinstance(message, Started):
+        return message._replace(process=ProcessId(*message.process))
+    if isinstance(message, RunEnd):
+        return message._replace(leftovers=tuple((pid, name) for pid, name in message.leftovers))
+    if isinstance(message, Stuck):
+        return message._replace(processes=tuple((pid, name) for pid, name in message.processes))
+    return message
+
+
+class Channel:
+    """One end of the talk between a runner and a guard. `is_open` turns false when the other end is gone."""
+
+    def __init__(self, end: socket.socket) -> None:
+        """Talk through this end of a pair, SOCK_SEQPACKET."""
+        self._socket = end
+        self.is_open = True
+
+    def fileno(self) -> int:
+        """The descriptor, for a poll: readable when there is a message, or the other end is gone."""
+        return self._socket.fileno()
+
+    def send(self, message: Message) -> None:
+        """Say something; when nobody is there to hear it, the channel is no longer open."""
+        try:
+            self._socket.send(encode(message), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        except OSError:
+            self.is_open = False
+
+    def receive(self) -> list[Message]:
+        """What was said and not read yet, without waiting."""
+        messages: list[Message] = []
+        while self.is_open:
+            try:
+                data = self._socket.recv(LARGEST, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                break
+            except OSError:  # ECONNRESET: it ended without reading all that we had said
+                data = b""
+            if data:
+                messages.append(decode(data))
+            else:
+                self.is_open = False
+        return messages
+
+    def close(self) -> None:
+        """Hang up."""
+        self.is_open = False
+        self._socket.close()
