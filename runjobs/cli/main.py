@@ -1,0 +1,75 @@
+"""The entry point: the table of commands, and the one place that turns whatever happens into an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Entry(NamedTuple):
+    """Where a command's function is, and what the list of commands says of it."""
+
+    place: str  # module:function
+    summary: str
+
+
+# In the order of the help. Only the module of the command that was asked for is imported.
+COMMANDS = {
+    "run": Entry(
+        "runjobs.cli.run:run", "Run what is due once, or the named jobs now, or stay and follow the schedule."
+    ),
+    "check": Entry("runjobs.cli.check:check", "Check the jobs files: all mistakes at once, and what will surprise."),
+    "list": Entry(
+        "runjobs.cli.listing:list_jobs", "List the jobs: schedule, next fire, command, and where they stand."
+    ),
+    "next": Entry("runjobs.cli.next:show_next", "Show when jobs fire next, or when a schedule would."),
+}
+
+HELP = frozenset({"-h", "--help", "--version"})
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; no exception gets out, SystemExit neither."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in _ours(words)
+    try:
+        return _carry_out(words)
+    except BaseException as error:  # noqa: BLE001 the one place where every error ends
+        from runjobs.cli.errors import report
+
+        return report(error, debug=debug)
+
+
+def rewrite(words: Sequence[str]) -> list[str]:
+    """Return the words as typer is given them.
+
+    `runjobs --foreground …` means `runjobs run --foreground …`; `--debug` may stand anywhere before a `--`.
+    """
+    ours = _ours(words)
+    rest = words[len(ours) :]
+    ours = [word for word in ours if word != "--debug"]
+    if ours and ours[0].startswith("-") and "--foreground" in ours and HELP.isdisjoint(ours[:1]):
+        ours.insert(0, "run")
+    return [*ours, *rest]
+
+
+def _ours(words: Sequence[str]) -> list[str]:
+    """Return the words before the first `--`: what follows it belongs to a command that we are to run."""
+    return list(words[: words.index("--")] if "--" in words else words)
+
+
+def _carry_out(words: Sequence[str]) -> int:
+    from runjobs.cli import streams
+
+    streams.secure()
+    from runjobs.cli.group import build
+
+    group = build(COMMANDS)
+    # not group.main(): its handling of errors and of broken pipes is not ours
+    with group.make_context("runjobs", rewrite(words)) as context:
+        code = group.invoke(context)
+    streams.flush()
+    return code if isinstance(code, int) else 0

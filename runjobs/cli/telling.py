@@ -1,0 +1,104 @@
+"""What a run of runjobs tells: events as they happen, or a summary when something went wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+from runjobs.adapters import joblog
+from runjobs.adapters.outlet import Outlet
+from runjobs.cli import streams
+from runjobs.core.event import Event, Happening
+from runjobs.core.outcome import Outcome
+from runjobs.core.run import RunEnd
+from runjobs.render.events import ended, json_line, text_line
+from runjobs.render.screen import screen_of
+from runjobs.render.text import printable
+from runjobs.render.times import instant
+from runjobs.runner.crew import facts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import tzinfo
+
+    from runjobs.core.job import Job
+    from runjobs.runner.crew import Member
+    from runjobs.runner.start import Busy
+
+TAIL_LINES: Final = 20  # of a failed run's output in the summary: enough for a traceback, little enough to read
+NEWS: Final = frozenset({"down", "late"})  # misses that a person should hear of; a superseded fire was made up for
+
+
+class Teller:
+    """Tells each event at once on standard output, in writes that never wait for its reader."""
+
+    def __init__(self, zone: tzinfo | None, *, json_lines: bool) -> None:
+        """Tell in this zone, as text or as JSON."""
+        self._outlet = Outlet(sys.stdout.fileno(), lambda lines: lines)
+        self._zone = zone
+        self._screen = screen_of(sys.stdout)
+        self._json = json_lines
+
+    def tell(self, event: Event) -> None:
+        """Tell one event."""
+        line = json_line(event) if self._json else text_line(event, self._zone, self._screen)
+        self._outlet.line(line.encode(sys.stdout.encoding or "utf-8", "backslashreplace"))
+
+    def flush(self) -> None:
+        """Hand over what the reader takes now."""
+        self._outlet.flush()
+
+
+class Summary:
+    """Keeps silent while all is well; at the end it says what went wrong."""
+
+    def __init__(self, zone: tzinfo | None) -> None:
+        """Tell times in this zone."""
+        self.has_failure = False
+        self._zone = zone
+        self._lines: list[str] = []
+
+    def tell(self, event: Event) -> None:
+        """Keep what a person should hear of and no run of ours will tell: misses, warnings, old runs."""
+        if event.happening is Happening.MISSED and event.facts["reason"] not in NEWS:
+            return
+        if event.happening is Happening.ENDED and not Outcome(str(event.facts["outcome"])).is_trouble:
+            return
+        if event.happening in {Happening.MISSED, Happening.WARNING, Happening.STUCK}:
+            self._lines.append(f"runjobs: {text_line(event, self._zone, screen_of(sys.stderr))}")
+        elif event.happening is Happening.ENDED:
+            self.has_failure = True
+            if event.facts.get("recovered"):
+                self._lines.append(f"runjobs: {event.job}: {ended(event.facts)} (run {event.run}, found now)")
+
+    def add(self, ends: Sequence[tuple[Member, RunEnd]]) -> None:
+        """Add the runs of this pass that failed, each with the tail of its output."""
+        for member, end in ends:
+            if end.verdict.is_trouble:
+                due = instant(member.fire.scheduled_at, self._zone)
+                self._lines.append(
+                    f"runjobs: {member.job.name} {ended(facts_of(end))} (due {due}, run {member.run_id})"
+                )
+                self._lines += _tail(member.log)
+
+    def print(self) -> None:
+        """Say it all on standard error; nothing when there is nothing."""
+        if self._lines:
+            streams.complain("\n".join(self._lines))
+
+
+def tell_person(job: Job, news: Busy | RunEnd) -> None:
+    """Say why a run that a person asked for did not start, or what its exit code does not say."""
+    name = printable(job.name)
+    if not isinstance(news, RunEnd):
+        streams.complain(f"runjobs: {name} is not started: {printable(news.detail)}")
+    elif news.outcome != Outcome.FAILED.value or news.signal is not None:
+        streams.complain(f"runjobs: {name} {printable(ended(facts_of(news)))}")
+
+
+def _tail(log: str) -> list[str]:
+    if not os.path.exists(log):
+        return ["  (no output)"]
+    text = joblog.tail(log, TAIL_LINES).decode("utf-8", "backslashreplace")
+    return [f"  | {printable(line)}" for line in text.splitlines()] + [f"  log: {printable(log)}"]

@@ -1,0 +1,44 @@
+"""Writes one run's end into the ledger: `python -m runjobs.record LEDGER`, the end as JSON on standard input.
+
+A guard whose runner is gone calls this. It is a program of its own because SQLite must not be used in a
+process forked from one that had it open (sqlite.org/howtocorrupt.html, 2.6), and because a guard that is older
+than the ledger then speaks to the version that knows it.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from runjobs.adapters.ledger import LedgerError
+from runjobs.adapters.ledger.sqlite import open_ledger
+from runjobs.core.run import RunEnd
+
+PATIENCE: Final = 120  # seconds for a busy disk; the end stands in the lock file besides
+
+
+def record_end(ledger: Path, end: RunEnd) -> None:
+    """Have an end recorded by a process of its own; what fails is left to recovery, which reads the lock file."""
+    words = (sys.executable, "-m", "runjobs.record", str(ledger))
+    subprocess.run(words, input=json.dumps(end._asdict()).encode(), check=False, timeout=PATIENCE, capture_output=True)
+
+
+def main() -> int:
+    """Read an end and record it; ends that are recorded already stay as they are."""
+    facts = {key: value for key, value in json.load(sys.stdin).items() if key in RunEnd._fields}
+    facts["leftovers"] = tuple((pid, name) for pid, name in facts.get("leftovers", ()))
+    try:
+        ledger = open_ledger(Path(sys.argv[1]), announce=lambda text: print(text, file=sys.stderr))
+        ledger.record((), [RunEnd(**facts)])
+        ledger.close()
+    except LedgerError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Values to text: tables, problems and JSON, for a terminal or a pipe."""

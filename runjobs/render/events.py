@@ -1,0 +1,97 @@
+"""Events as lines: one for people, or one JSON object for machines."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from runjobs.core.duration import format_duration
+from runjobs.core.event import Event, Happening
+from runjobs.render.text import counted, printable
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+    from runjobs.render.screen import Screen
+
+COLORS = {"ok": "green", "skipped": "yellow", "missed": "yellow"}
+
+
+def json_line(event: Event) -> str:
+    """One object on one line: time, event, job and run first, then the facts of the event."""
+    import json
+
+    named = {"time": event.time, "event": event.happening, "job": event.job, "run": event.run} | event.facts
+    return json.dumps({key: _plain(value) for key, value in named.items() if value not in ("", None)})
+
+
+def text_line(event: Event, zone: tzinfo | None, screen: Screen) -> str:
+    """One line for people: the local time, the job, what happened."""
+    clock = event.time.astimezone(zone).strftime("%H:%M:%S")
+    said = f"{event.job}: {_said(event, zone)}" if event.job else _said(event, zone)
+    line = f"{clock} {printable(said)}"
+    color = _color(event)
+    return screen.paint(line, color) if color else line
+
+
+def _said(event: Event, zone: tzinfo | None) -> str:
+    facts = event.facts
+    match event.happening:
+        case Happening.RUNNER_STARTED:
+            return f"runjobs follows {counted(facts['jobs'], 'job')} (pid {facts['pid']}, state in {facts['state']})"
+        case Happening.RUNNER_STOPPING:
+            return f"stopping, {counted(facts['running'], 'job')} running"
+        case Happening.RUNNER_STOPPED:
+            return "stopped" + (f", {counted(facts['left'], 'job')} left running" if facts["left"] else "")
+        case Happening.WARNING:
+            return f"warning: {facts['message']}"
+        case Happening.STARTED:
+            return f"started (run {event.run}, pid {facts['pid']})"
+        case Happening.ENDED:
+            return f"{'' if event.job else f'run {event.run}: '}{ended(facts)}"
+        case Happening.SKIPPED:
+            return f"skipped, {facts['detail']}"
+        case Happening.STUCK:
+            return f"can't be killed yet: {facts['processes']}"
+        case Happening.MISSED:
+            return _missed(facts, zone)
+
+
+def ended(facts: dict[str, object]) -> str:
+    """How a run ended, in words: `failed: exit code 3, after 2s`."""
+    detail = f": {facts['detail']}" if facts["detail"] else ""
+    seconds = facts["seconds"]
+    after = f", after {format_seconds(seconds)}" if isinstance(seconds, float | int) else ""
+    return f"{facts['outcome']}{detail}{after}"
+
+
+def format_seconds(seconds: float) -> str:
+    """A measured time: tenths below a minute, whole seconds above."""
+    if seconds < 60:  # noqa: PLR2004 (a minute)
+        return f"{seconds:.1f}s"
+    return format_duration(timedelta(seconds=round(seconds)))
+
+
+def _missed(facts: dict[str, object], zone: tzinfo | None) -> str:
+    first, last, count = facts["first"], facts["last"], facts["count"]
+    if not isinstance(first, datetime) or not isinstance(last, datetime):
+        return "missed"
+    if first == last:
+        return f"missed {first.astimezone(zone):%Y-%m-%d %H:%M:%S} ({facts['reason']})"
+    many = counted(count, "fire") if isinstance(count, int) and count else "many fires"
+    begin, end = (when.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S") for when in (first, last))
+    return f"missed {many} from {begin} to {end} ({facts['reason']})"
+
+
+def _color(event: Event) -> str:
+    if event.happening is Happening.ENDED:
+        return COLORS.get(str(event.facts["outcome"]), "red")
+    if event.happening in {Happening.WARNING, Happening.STUCK, Happening.SKIPPED, Happening.MISSED}:
+        return "yellow"
+    return ""
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return value.value if isinstance(value, Happening) else value

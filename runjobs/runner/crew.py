@@ -1,0 +1,186 @@
+"""The guards of one runner: forked, heard, recorded, told to stop. One queue of events, one thread."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from runjobs.adapters import joblog
+from runjobs.adapters.ledger import LedgerError
+from runjobs.core.event import Event, Happening
+from runjobs.core.run import RunEnd, Started
+from runjobs.guard import Ack, Stuck, spawn_guard, stop_guard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runjobs.adapters.ledger import Ledger
+    from runjobs.core.fire import Fire
+    from runjobs.core.job import Job
+    from runjobs.guard import Assignment, Channel, Message, Stop
+
+
+class Member(NamedTuple):
+    """A run of this runner: its job and fire, and where its output is kept."""
+
+    run_id: str
+    job: Job
+    fire: Fire
+    log: str
+
+
+class Guard(NamedTuple):
+    """The guard of a member: its pid, and our end of the channel to it."""
+
+    member: Member
+    pid: int
+    channel: Channel
+
+
+class Crew:
+    """The runs that this runner has started and that have not ended."""
+
+    def __init__(self, ledger: Ledger, report: Callable[[Event], None], now: Callable[[], datetime]) -> None:
+        """Begin with nobody; `report` is told every event, `now` is the clock."""
+        self.selector = selectors.DefaultSelector()
+        self.guards: dict[str, Guard] = {}
+        self.on_end: Callable[[Member, RunEnd], object] = _nobody_asks
+        self.bereaved: list[Member] = []  # members whose guard died without a word: recovery settles them
+        self._ledger = ledger
+        self._report = report
+        self._now = now
+        self._started: list[Started] = []
+        self._ends: list[RunEnd] = []
+        self._mute = False
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether any run has not ended yet."""
+        return bool(self.guards or self.bereaved)
+
+    def spawn(
+        self, member: Member, assignment: Assignment, ours: Channel, record_alone: Callable[[RunEnd], None]
+    ) -> None:
+        """Fork the guard of a run; `ours` is our end of its channel. OSError when there is no room for one more."""
+        try:
+            guard = Guard(member, spawn_guard(assignment, record_alone), ours)
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            assignment.channel.close()
+        self.guards[member.run_id] = guard
+        self.selector.register(ours, selectors.EVENT_READ, partial(self._hear, guard))
+
+    def turn(self, timeout: float | None) -> None:
+        """Wait for something to happen, at most `timeout` seconds, and deal with all that has."""
+        for key, _ in self.selector.select(timeout):
+            key.data()
+        self._record()
+
+    def stop_all(self, stop: Stop) -> None:
+        """Ask every guard to end its run; asked a second time, it kills at once."""
+        for guard in list(self.guards.values()):
+            allowed = guard.member.job.options.kill_after.total_seconds()
+            wanted = allowed if stop.kill_after is None else min(stop.kill_after, allowed)
+            stop_guard(guard.channel, guard.pid, stop._replace(kill_after=wanted))
+
+    def listen(self, fd: int, heard: Callable[[], object]) -> None:
+        """Have `heard` called in each turn in which `fd` is readable."""
+        self.selector.register(fd, selectors.EVENT_READ, heard)
+
+    def reap(self) -> None:
+        """Take the exit of every dead child: guards, and as PID 1 whatever was orphaned; nobody becomes a zombie."""
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+
+    def leave(self) -> None:
+        """Let go of the guards: they record for themselves from here on."""
+        for guard in list(self.guards.values()):
+            self._close(guard)
+
+    def _hear(self, guard: Guard) -> None:
+        for message in guard.channel.receive():
+            self._take(guard.member, message)
+        if not guard.channel.is_open and not any(end.run_id == guard.member.run_id for end in self._ends):
+            self._close(guard)
+            self.bereaved.append(guard.member)
+
+    def _take(self, member: Member, message: Message) -> None:
+        match message:
+            case Started():
+                self._started.append(message)
+            case RunEnd():
+                self._ends.append(message)
+            case Stuck():
+                facts = {"processes": message.processes}
+                self._report(Event(self._now(), Happening.STUCK, member.job.name, member.run_id, facts))
+
+    def _record(self) -> None:
+        """Write all that was heard in this turn, then let the guards go: an end is on disk before its lock is free."""
+        started, self._started = self._started, []
+        ends, self._ends = self._ends, []
+        if started or ends:
+            self._write(started, ends)
+        for start in started:
+            if (guard := self.guards.get(start.run_id)) is not None:
+                self._tell_start(guard.member, start)
+        for end in ends:
+            guard = self.guards[end.run_id]
+            guard.channel.send(Ack(end.run_id))
+            self._close(guard)
+            self.finish(guard.member, end)
+
+    def finish(self, member: Member, end: RunEnd) -> None:
+        """Take a run's end, recorded already, off the list, and tell of it."""
+        self.on_end(member, end)
+        joblog.prune(os.path.dirname(member.log), member.job.options.keep, self.guards.keys())
+        self._report(Event(from_seconds(end.ended_at), Happening.ENDED, member.job.name, member.run_id, facts_of(end)))
+
+    def _write(self, started: list[Started], ends: list[RunEnd]) -> None:
+        try:
+            self._ledger.record(started, ends)
+        except LedgerError as error:
+            # the end stands in the run's lock file, from where recovery takes it to the ledger
+            if not self._mute:
+                self._report(Event(self._now(), Happening.WARNING, facts={"message": str(error)}))
+            self._mute = True
+
+    def _tell_start(self, member: Member, start: Started) -> None:
+        facts = {"scheduled_at": member.fire.scheduled_at, "pid": start.process.pid}
+        self._report(Event(from_seconds(start.started_at), Happening.STARTED, member.job.name, member.run_id, facts))
+
+    def _close(self, guard: Guard) -> None:
+        if self.guards.pop(guard.member.run_id, None) is not None:
+            self.selector.unregister(guard.channel)
+            guard.channel.close()
+
+
+def _nobody_asks(_member: Member, _end: RunEnd) -> None:
+    """In the foreground the events tell it all."""
+
+
+def facts_of(end: RunEnd) -> dict[str, Any]:
+    """The facts that an `ended` event carries."""
+    return {
+        "outcome": end.outcome,
+        "reason": end.reason,
+        "detail": end.detail,
+        "exit_code": end.exit_code,
+        "signal": end.signal,
+        "seconds": round(max(0.0, end.ended_at - end.started_at), 3) if end.started_at else None,
+        "cpu_seconds": round(end.cpu_user + end.cpu_system, 3),
+        "max_rss": end.max_rss,
+        "output_bytes": end.output_bytes,
+        "leftovers": [list(left) for left in end.leftovers],
+    }
+
+
+def from_seconds(seconds: float) -> datetime:
+    """Seconds since the epoch as an aware time in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)

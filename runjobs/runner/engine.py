@@ -1,0 +1,183 @@
+"""What the three ways in share: one state folder, one ledger, one crew, and the pass over all that is due."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from runjobs.adapters import cgroup, clock, locks
+from runjobs.adapters.ledger import Claimed, RunnerId
+from runjobs.core.environment import RunFacts
+from runjobs.core.event import Event, Happening
+from runjobs.core.fire import milliseconds
+from runjobs.core.plan import Boot, decide
+from runjobs.core.run import run_id
+from runjobs.guard import Assignment, Passthrough, warm
+from runjobs.record import record_end
+from runjobs.runner import recovery
+from runjobs.runner.crew import Crew, facts_of
+from runjobs.runner.equip import equip
+from runjobs.runner.start import holder, launch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from runjobs.adapters.ledger import Ledger
+    from runjobs.adapters.statefolder import StateFolder
+    from runjobs.core.fire import Mark
+    from runjobs.core.job import Job
+    from runjobs.core.plan import Decision, Look
+    from runjobs.core.run import RunEnd, Unended
+    from runjobs.guard import Channel
+    from runjobs.runner.start import Busy, Ready
+
+    Report = Callable[[Event], None]
+
+
+class Manner(NamedTuple):
+    """What kind of runner this is, where its runs' output goes besides the log, and where they run (None: home)."""
+
+    kind: str
+    passthrough: Passthrough
+    cwd: str | None
+
+
+class Engine:
+    """One runner: its identity and lock, its ledger and its crew."""
+
+    def __init__(self, state: StateFolder, ledger: Ledger, manner: Manner, report: Report) -> None:
+        """Take a runner's lock, and from then on be one that claims."""
+        self.state = state
+        self.ledger = ledger
+        self.report = report
+        self.now = clock.now
+        self.monotonic = time.monotonic
+        self.boot = Boot(*clock.boot())
+        self._manner = manner
+        self._nofile = raise_nofile()
+        self._cgroup = cgroup.find_base()
+        self._lock = locks.take_slot(state.locks / "runner")
+        self.runner = self._introduce(manner.kind)
+        self.crew = Crew(ledger, report, self.now)
+        warm()
+
+    def _introduce(self, kind: str) -> RunnerId:
+        """Write into the runner's lock who holds it: claims name the same, so that a dead runner's are known."""
+        name = f"{kind}-{os.getpid()}-{run_id(milliseconds(self.now()), os.getpid())}"
+        locks.write(self._lock.fd, {"runner": name, "pid": os.getpid(), "since": self.now().isoformat()})
+        return RunnerId(name, self._lock.path)
+
+    def run_due(self, jobs: Mapping[str, Job], look: Look, only: Sequence[str] | None = None) -> dict[str, Mark]:
+        """One pass: recover, claim what is due, start it. The marks that hold from here on, of all jobs looked at."""
+        self.recover(jobs)
+        held: dict[str, Mark] = {}
+        gone: set[str] = set()
+
+        def decided(marks: Mapping[str, Mark]) -> list[Decision]:
+            if only is None:
+                gone.update(marks.keys() - active(jobs))
+            return decide_all(jobs, look, only, marks, held)
+
+        claimed, decisions = self.ledger.claim(self.runner, look.now, only, decided)
+        if gone:
+            self.ledger.forget(gone)
+        for decision in decisions:
+            held[decision.job] = decision.mark
+            self._tell_missed(decision, look)
+        self.launch(claimed, jobs)
+        return held
+
+    def _tell_missed(self, decision: Decision, look: Look) -> None:
+        for miss in decision.missed:
+            facts = {"first": miss.first, "last": miss.last, "count": miss.number, "reason": miss.reason}
+            self.report(Event(look.now, Happening.MISSED, miss.job, facts=facts))
+
+    def recover(self, jobs: Mapping[str, Job]) -> None:
+        """Settle what dead runners and dead guards left: runs are ended, claims taken over and started."""
+        self.tell_recovered(recovery.recover(self.ledger, self.crew.guards))
+        orphans = recovery.settle_claims(self.ledger, self.runner, jobs, self.now())
+        self.launch([Claimed(orphan.fire_id, orphan.fire) for orphan in orphans], jobs)
+
+    def launch(self, claims: Sequence[Claimed], jobs: Mapping[str, Job]) -> list[Busy]:
+        """Start what was claimed; the locks that were busy."""
+        if not claims:
+            return []
+        gc.disable()
+        gc.freeze()  # a guard shares the memory of its runner; a collection would write to it, and copy it, all over
+        try:
+            return launch(self, claims, jobs)
+        finally:
+            gc.enable()
+
+    def settle_bereaved(self) -> None:
+        """End the runs whose guard died without a word."""
+        while self.crew.bereaved:
+            member = self.crew.bereaved.pop()
+            for run in self.ledger.unended():
+                if run.run_id == member.run_id and (lock := locks.take(Path(run.lock))):
+                    end = recovery.settle(run)
+                    self.ledger.record((), [end])
+                    os.close(lock.fd)
+                    self.crew.finish(member, end)
+
+    def tell_recovered(self, ends: Sequence[tuple[Unended, RunEnd]]) -> None:
+        """Tell of runs that an earlier runner or guard left open."""
+        for run, end in ends:
+            self.report(Event(self.now(), Happening.ENDED, run.job, run.run_id, facts_of(end) | {"recovered": True}))
+
+    def assignment(self, one: Ready, log: str, channel: Channel) -> Assignment:
+        """All that the guard of a run needs, which holds its locks and stands in the ledger."""
+        facts = RunFacts(one.run_id, one.claimed.fire.scheduled_at)
+        return Assignment(
+            run_id=one.run_id,
+            job=one.job,
+            channel=channel,
+            equip=partial(equip, one.job, facts, self._manner.cwd),
+            note=partial(recovery.note, one.locks, holder(one, self)),
+            log_path=log,
+            lock_fds=tuple(lock.fd for lock in one.locks),
+            mode=self._manner.passthrough,
+            nofile=self._nofile,
+            cgroup=self._cgroup,
+        )
+
+    def record_alone(self, end: RunEnd) -> None:
+        """In a guard whose runner is gone: have the end recorded."""
+        record_end(self.state.ledger, end)
+
+    def close(self) -> None:
+        """Let go of the runner's lock."""
+        os.close(self._lock.fd)
+
+
+def active(jobs: Mapping[str, Job]) -> set[str]:
+    """The names of the jobs that fire; a job that is switched off is like one that is gone."""
+    return {name for name, job in jobs.items() if job.options.enabled}
+
+
+def decide_all(
+    jobs: Mapping[str, Job], look: Look, only: Sequence[str] | None, marks: Mapping[str, Mark], held: dict[str, Mark]
+) -> list[Decision]:
+    """Decide on each job, or on those in `only`; where nothing is to be written, its mark goes to `held`."""
+    decisions = []
+    for name in jobs if only is None else only:
+        job, mark = jobs[name], marks.get(name)
+        if not job.options.enabled:
+            continue
+        if (decision := decide(job, mark, look)) is not None:
+            decisions.append(decision)
+        elif mark is not None:
+            held[name] = mark
+    return decisions
+
+
+def raise_nofile() -> tuple[int, int]:
+    """Raise this process's limit of open files to the most it may have; the limit as it was, for the jobs."""
+    given = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (given[1], given[1]))
+    return given

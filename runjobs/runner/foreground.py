@@ -1,0 +1,136 @@
+"""The foreground: stays, follows the schedules until it is told to stop; works as PID 1."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import signal
+from datetime import timedelta
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from runjobs.adapters.clock import Timer
+from runjobs.adapters.ledger import LedgerError
+from runjobs.adapters.signals import Signals
+from runjobs.core.event import Event, Happening
+from runjobs.core.outcome import Outcome
+from runjobs.core.plan import look_on
+from runjobs.guard import Stop
+from runjobs.runner.oneshot import STOPPING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from runjobs.core.fire import Mark
+    from runjobs.core.job import Job
+    from runjobs.runner.engine import Engine
+
+RETRY: Final = timedelta(seconds=10)  # after a pass that the ledger refused
+MARGIN: Final = 0.75  # of the second half of the grace: the rest is for the records
+
+
+class OnStop(Enum):
+    """What a runner that is told to stop does with the runs in progress."""
+
+    STOP = "stop"
+    LEAVE = "leave"
+
+
+class Foreground:
+    """A runner that stays. One loop: a timer for the next instant, the guards' channels, the signals."""
+
+    def __init__(self, engine: Engine, jobs: Mapping[str, Job], grace: timedelta, on_stop: OnStop) -> None:
+        """Listen to signals from here on; nothing fires before `run`."""
+        self._engine = engine
+        self._jobs = jobs
+        self._grace = grace
+        self._on_stop = on_stop
+        self._since = engine.now()
+        self._queue: list[tuple[datetime, str]] = []
+        self._stop_signals = 0
+        self._signals = Signals((*STOPPING, signal.SIGCHLD))
+        self._timer = Timer()
+        engine.crew.listen(self._signals.fd, self._hear)
+        engine.crew.listen(self._timer.fd, self._timer.drain)
+
+    def run(self) -> None:
+        """Follow the schedules until a signal says stop, then end within the grace."""
+        self._engine.report(
+            self._event(
+                Happening.RUNNER_STARTED, jobs=len(self._jobs), pid=os.getpid(), state=str(self._engine.state.root)
+            )
+        )
+        self._pass(None)
+        while not self._stop_signals:
+            self._timer.arm(self._queue[0][0] if self._queue else None)
+            self._engine.crew.turn(None)
+            self._engine.settle_bereaved()
+            if names := self._due():
+                self._pass(names)
+        self._end()
+        self._engine.report(self._event(Happening.RUNNER_STOPPED, left=len(self._engine.crew.guards)))
+
+    def _pass(self, names: Sequence[str] | None) -> None:
+        now = self._engine.now()
+        try:
+            marks = self._engine.run_due(self._jobs, look_on(now, self._since, self._engine.boot), names)
+        except LedgerError as error:
+            self._engine.report(self._event(Happening.WARNING, message=str(error)))
+            for name in self._jobs if names is None else names:
+                heapq.heappush(self._queue, (now + RETRY, name))
+            return
+        self._enqueue(marks)
+
+    def _enqueue(self, marks: Mapping[str, Mark]) -> None:
+        for name, mark in marks.items():
+            if mark.next_start is not None:
+                heapq.heappush(self._queue, (mark.next_start, name))
+
+    def _due(self) -> list[str]:
+        now = self._engine.now()
+        names = []
+        while self._queue and self._queue[0][0] <= now:
+            names.append(heapq.heappop(self._queue)[1])
+        return names
+
+    def _hear(self) -> None:
+        for number in self._signals.take():
+            if number is signal.SIGCHLD:
+                self._engine.crew.reap()
+            else:
+                self._stop_signals += 1
+
+    def _end(self) -> None:
+        """Let the runs end, TERM them at half of the grace, have them killed and recorded before its end."""
+        crew = self._engine.crew
+        self._engine.report(self._event(Happening.RUNNER_STOPPING, running=len(crew.guards)))
+        if self._on_stop is OnStop.LEAVE:
+            crew.leave()
+            return
+        begin = self._engine.monotonic()
+        half, end = self._grace.total_seconds() / 2, self._grace.total_seconds()
+        if not self._wait_until(begin + half, signals=1):
+            self._stop_all(timedelta(seconds=(end - half) * MARGIN))
+            if not self._wait_until(begin + end, signals=max(self._stop_signals, 1)):
+                self._stop_all(timedelta(0))
+                self._wait_until(begin + end, signals=1 << 30)
+
+    def _stop_all(self, kill_after: timedelta) -> None:
+        seconds = 0.0 if self._stop_signals > 1 else kill_after.total_seconds()
+        detail = "the runner was told to stop"
+        self._engine.crew.stop_all(Stop(seconds, Outcome.INTERRUPTED.value, "shutdown", detail))
+
+    def _wait_until(self, instant: float, signals: int) -> bool:
+        """Wait for the runs to end; False when the instant has come or one more signal than `signals`."""
+        crew = self._engine.crew
+        while crew.is_busy:
+            left = instant - self._engine.monotonic()
+            if left <= 0 or self._stop_signals > signals:
+                return False
+            crew.turn(left)
+            self._engine.settle_bereaved()
+        return True
+
+    def _event(self, happening: Happening, **facts: object) -> Event:
+        return Event(self._engine.now(), happening, facts=facts)

@@ -1,0 +1,56 @@
+"""`runjobs run JOB`: that job runs now, whatever its schedule says, and its exit code is passed on."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from runjobs.adapters.ledger import Claimed
+from runjobs.core.fire import Fire, Trigger, milliseconds
+from runjobs.core.outcome import Outcome
+from runjobs.core.run import run_id
+from runjobs.runner import recovery
+from runjobs.runner.oneshot import Ear, wait_for_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from runjobs.core.job import Job
+    from runjobs.core.run import RunEnd
+    from runjobs.runner.engine import Engine
+    from runjobs.runner.start import Busy
+
+BUSY: Final = 75  # EX_TEMPFAIL, sysexits(3)
+NOT_STARTED: Final = 126  # what a shell says of a command that can't be executed
+
+
+def run_now(engine: Engine, jobs: Sequence[Job], tell: Callable[[Job, Busy | RunEnd], None]) -> int:
+    """Run the jobs one after the other: the exit code of the first that failed, else 0. `tell` hears of trouble."""
+    ear = Ear(engine)
+    ended: list[RunEnd] = []
+    engine.crew.on_end = lambda _, end: ended.append(end)
+    engine.tell_recovered(recovery.recover(engine.ledger, ()))
+    code = 0
+    for job in jobs:
+        one = _run_one(engine, job, tell, ended)
+        code = code or one
+        if ear.heard is not None:
+            return 128 + ear.heard
+    return code
+
+
+def _run_one(engine: Engine, job: Job, tell: Callable[[Job, Busy | RunEnd], None], ended: list[RunEnd]) -> int:
+    now = engine.now()
+    fire = Fire(job.name, Trigger.MANUAL, now, run_id(milliseconds(now), os.getpid()))
+    claimed = engine.ledger.claim_one(engine.runner, now, fire)
+    busy = engine.launch([claimed or Claimed(0, fire)], {job.name: job})
+    if busy:
+        tell(job, busy[0])
+        return BUSY
+    wait_for_all(engine)
+    end = ended[-1]
+    if end.verdict is not Outcome.OK:
+        tell(job, end)
+    if end.verdict is Outcome.ERROR:
+        return NOT_STARTED
+    return 0 if end.verdict is Outcome.OK else end.status

@@ -1,0 +1,116 @@
+"""Recovery: what a dead runner or a dead guard left open is found, ended and recorded.
+
+A run's guard is alive exactly while the run's lock is held. So the lock is taken first, and only then judged.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runjobs.adapters import cgroup, clock, locks
+from runjobs.adapters.ledger import Skip
+from runjobs.core.fire import Trigger
+from runjobs.core.outcome import Outcome
+from runjobs.core.plan import start_of
+from runjobs.core.run import RunEnd
+from runjobs.guard import kill_remains
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from runjobs.adapters.ledger import Ledger, Orphan, RunnerId
+    from runjobs.adapters.locks import Lock
+    from runjobs.core.job import Job
+    from runjobs.core.run import Unended
+
+
+def recover(ledger: Ledger, mine: Collection[str]) -> list[tuple[Unended, RunEnd]]:
+    """End every run whose guard is dead, but those in `mine`; the runs with their ends, as they were recorded."""
+    ends = []
+    for run in ledger.unended():
+        if run.run_id in mine:
+            continue
+        lock = locks.take(Path(run.lock))
+        if lock is None:
+            continue
+        try:
+            end = settle(run)
+            if ledger.record((), [end]):
+                ends.append((run, end))
+        finally:
+            os.close(lock.fd)
+    return ends
+
+
+def settle(run: Unended) -> RunEnd:
+    """How a run ended whose lock is free: as its guard noted, else interrupted, once nothing of it is left alive.
+
+    The caller holds the run's lock.
+    """
+    record = locks.read(Path(run.lock))
+    if record.get("run") == run.run_id and isinstance(noted := record.get("end"), dict):
+        return _noted(run.run_id, noted)
+    rebooted = run.process is not None and run.process.boot_id != clock.boot_id()
+    killed = () if rebooted else kill_remains(run.run_id, run.process, cgroup.find_base()).killed
+    reason = "reboot" if rebooted else "guard-died"
+    detail = "the machine was restarted" if rebooted else "the guard of this run was killed"
+    if killed:
+        detail += f"; {len(killed)} of its processes were still there and were killed"
+    return RunEnd(run.run_id, Outcome.INTERRUPTED.value, reason, detail, ended_at=clock.now().timestamp())
+
+
+def settle_claims(ledger: Ledger, runner: RunnerId, jobs: Mapping[str, Job], now: datetime) -> list[Orphan]:
+    """Take over the claims of dead runners that may still start, and end the others. Returns what is ours now."""
+    ours = []
+    for orphan in ledger.orphans():
+        if orphan.runner == runner.id or is_alive(orphan):
+            continue
+        if (skip := _verdict(orphan, jobs.get(orphan.fire.job), now)) is not None:
+            ledger.drop(skip, orphan, now)
+        elif ledger.reclaim(orphan, runner, now):
+            ours.append(orphan)
+    return ours
+
+
+def _verdict(orphan: Orphan, job: Job | None, now: datetime) -> Skip | None:
+    """Why a dead runner's claim is not started any more; None when it is."""
+    if orphan.fire.trigger is Trigger.MANUAL:
+        detail = "the call that asked for it was killed before it started"
+        return Skip(orphan.fire_id, Outcome.INTERRUPTED.value, "runner-died", detail)
+    if job is None:
+        return Skip(orphan.fire_id, Outcome.MISSED.value, "down", "the job is gone")
+    if now - start_of(job, orphan.fire.scheduled_at) > job.options.start_within:
+        return Skip(orphan.fire_id, Outcome.MISSED.value, "down", "its runner was killed before it started")
+    return None
+
+
+def is_alive(orphan: Orphan) -> bool:
+    """Whether the runner that made a claim still holds its lock."""
+    path = Path(orphan.runner_lock)
+    if locks.read(path).get("runner") != orphan.runner:
+        return False
+    lock = locks.take(path)
+    if lock is None:
+        return True
+    os.close(lock.fd)
+    return False
+
+
+def note(held: Sequence[Lock], record: dict[str, Any], end: RunEnd | None) -> None:
+    """In the guard: write into the run's lock files that it is the holder, and later how the run ended.
+
+    The end is there even if nobody is left to write it into the ledger.
+    """
+    if end is not None:
+        facts = end._replace(detail=end.detail[:80], leftovers=())._asdict()
+        record = record | {"end": {key: value for key, value in facts.items() if value not in (None, "", 0, ())}}
+    for lock in held:
+        locks.write(lock.fd, record | {"pid": os.getpid()})
+
+
+def _noted(run_id: str, noted: dict[str, Any]) -> RunEnd:
+    known = {key: value for key, value in noted.items() if key in RunEnd._fields}
+    return RunEnd(**(known | {"run_id": run_id, "leftovers": ()}))

@@ -1,0 +1,83 @@
+"""Settings become jobs, a state folder, a ledger and a runner: the one place that knows which adapter serves."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from runjobs.adapters import files
+from runjobs.adapters.ledger import LedgerError
+from runjobs.core.crontab import parse
+from runjobs.core.errors import RunjobsError, Severity
+from runjobs.core.names import merge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from runjobs.adapters.files import Skipped
+    from runjobs.adapters.ledger import Ledger
+    from runjobs.adapters.statefolder import StateFolder
+    from runjobs.core.crontab import JobsFile
+    from runjobs.core.errors import Problem
+    from runjobs.core.job import Job
+    from runjobs.runner.engine import Engine, Manner, Report
+    from runjobs.settings import Settings
+
+
+class Loaded(NamedTuple):
+    """All that was found at the jobs paths: the jobs that can run, what is wrong, and what was passed over."""
+
+    jobs: tuple[Job, ...]
+    problems: tuple[Problem, ...]
+    skipped: tuple[Skipped, ...]
+    files: tuple[JobsFile, ...]
+
+    @property
+    def errors(self) -> list[Problem]:
+        """The problems that keep something from running."""
+        return [problem for problem in self.problems if problem.severity is Severity.ERROR]
+
+
+def load_jobs(settings: Settings) -> Loaded:
+    """Read and parse every jobs file. What is wrong with them is in the result; nothing is raised."""
+    uid = os.geteuid()
+    folders = [files.read_folder(path, trust=settings.trust_jobs, uid=uid) for path in settings.jobs]
+    parsed = tuple(
+        parse(file.text, source=file.path, user_column=settings.user_column, local=settings.local)
+        for folder in folders
+        for file in folder.files
+    )
+    merged = merge(parsed)
+    problems = (*(problem for folder in folders for problem in folder.problems), *merged.problems)
+    skipped = tuple(skip for folder in folders for skip in folder.skipped)
+    return Loaded(tuple(merged.jobs), problems, skipped, parsed)
+
+
+def open_state(settings: Settings, announce: Callable[[str], None]) -> tuple[StateFolder, Ledger]:
+    """Prepare the state folder and open its ledger. RunjobsError, LedgerError when they can't be used."""
+    from runjobs.adapters import statefolder
+    from runjobs.adapters.ledger.sqlite import open_ledger
+
+    folder = statefolder.prepare(Path(settings.state).absolute(), os.environ)
+    return folder, open_ledger(folder.ledger, announce=announce)
+
+
+def engine_on(folder: StateFolder, ledger: Ledger, manner: Manner, report: Report) -> Engine:
+    """A runner on an open ledger; who opened it closes it."""
+    from runjobs.runner.engine import Engine
+
+    return Engine(folder, ledger, manner, report)
+
+
+@contextlib.contextmanager
+def engine(settings: Settings, manner: Manner, report: Report, announce: Callable[[str], None]) -> Iterator[Engine]:
+    """A runner with all that belongs to it. RunjobsError where the ledger can't be used."""
+    folder, ledger = open_state(settings, announce)
+    try:
+        yield engine_on(folder, ledger, manner, report)
+    except LedgerError as error:
+        raise RunjobsError(str(error), "name another state folder with --state DIR, or mend this one") from error
+    finally:
+        ledger.close()
