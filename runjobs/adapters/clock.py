@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 LOCALTIME: Final = Path("/etc/localtime")
 TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
@@ -24,20 +24,20 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def local_zone() -> tzinfo:
+def local_zone(environ: Mapping[str, str] | None = None, localtime: Path = LOCALTIME) -> tzinfo:
     """The machine's zone: TZ, else what /etc/localtime is, else UTC (as localtime(3) has it)."""
     from zoneinfo import ZoneInfo
 
-    name = os.environ.get("TZ", "").removeprefix(":")
+    name = (os.environ if environ is None else environ).get("TZ", "").removeprefix(":")
     try:
         if name:
             return ZoneInfo(name)
-        _, found, key = str(LOCALTIME.resolve()).partition("/zoneinfo/")
+        _, found, key = str(localtime.resolve()).partition("/zoneinfo/")
         if found:
             return ZoneInfo(key)
-        with LOCALTIME.open("rb") as file:
+        with localtime.open("rb") as file:
             return ZoneInfo.from_file(file)
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError):
         return UTC  # no zone data, or a POSIX rule in TZ, which zoneinfo can't read
 
 

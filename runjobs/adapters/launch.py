@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
+import signal
 import subprocess
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -57,6 +59,50 @@ def launch(what: Launch) -> subprocess.Popen[bytes]:
         raise LaunchError("start", f"the command or its environment can't be given to a process: {error}") from error
 
 
+@functools.cache
+def ignored_signals() -> tuple[int, ...]:
+    """The signals that this process ignores, such as Python's SIGPIPE; exec(2) gives all others their default back.
+
+    To be asked once before any fork: looking takes a look at each signal.
+    """
+    return tuple(number for number in signal.valid_signals() if signal.getsignal(number) == signal.SIG_IGN)
+
+
+def launch_here(what: Launch) -> int:
+    """Start it from a process that goes on being what it is; returns the pid. For a start that can't hang.
+
+    posix_spawn(3) gives the child its signals as they are to be, whatever ours are, and it takes 1 ms less than
+    Popen in a process just forked, whose every page that is written to has to be copied first.
+    """
+    step = what.cwd
+    before = os.umask(what.umask) if what.umask is not None else -1
+    try:
+        os.chdir(what.cwd)
+        step = what.arguments[0]
+        streams = (
+            (os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate((what.stdin, what.stdout, what.stderr))
+        )
+        return os.posix_spawn(
+            what.arguments[0],
+            what.arguments,
+            what.environment,
+            file_actions=tuple(streams),
+            setsid=True,
+            setsigmask=(),
+            setsigdef=ignored_signals(),
+        )
+    except OSError as error:
+        if step == what.cwd:
+            raise LaunchError("cwd", f"{step}: {error.strerror}") from error
+        raise _explain(what, error) from error
+    except ValueError as error:
+        raise LaunchError("start", f"the command or its environment can't be given to a process: {error}") from error
+    finally:
+        if before >= 0:
+            os.umask(before)
+        os.chdir("/")
+
+
 def _become(what: Launch) -> None:
     """The order is cron's: groups, group, user, umask; and the folder as the user, who may enter where root may not."""
     step = ("nice", f"nice {what.nice}")
@@ -91,6 +137,6 @@ def _explain(what: Launch, error: OSError) -> LaunchError:
     problem = error.strerror or str(error)
     if error.errno == errno.E2BIG:
         return LaunchError("start", f"the command and its environment are too long for a process: {problem}")
-    if error.filename is not None:
+    if error.filename is not None and error.errno not in {errno.EAGAIN, errno.ENOMEM}:
         return LaunchError("shell", f"{what.arguments[0]}: {problem}")
     return LaunchError("start", f"no process could be made: {problem}")

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
-RECORD_SIZE: Final = 1024  # bytes; one block of any file system holds it
+RECORD_SIZE: Final = 2048  # bytes: the longest name and an end whose detail is all escapes; a block holds it
+PID_SIZE: Final = 16  # bytes behind the record
 FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 SAFE: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 
@@ -34,8 +35,15 @@ class LockError(OSError):
 
 
 def file_name(name: str) -> str:
-    """The file name of a lock or job: letters, digits, `.`, `_` and `-` as they are, the rest as in a URL."""
-    return "".join(c if c in SAFE else "".join(f"%{byte:02X}" for byte in c.encode()) for c in name)
+    """The file name of a lock or job, another one for each name: `/` becomes `,`, what names don't have is as in a URL.
+
+    No longer than the name, for names that a jobs file can have: NAME_MAX is 255.
+    """
+    return "".join(c if c in SAFE else "," if c == "/" else _quoted(c) for c in name)
+
+
+def _quoted(char: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in char.encode())
 
 
 def take(path: Path) -> Lock | None:
@@ -52,22 +60,33 @@ def take(path: Path) -> Lock | None:
 
 
 def take_slot(path: Path) -> Lock:
-    """Take the first free lock of `path`, `path.2`, `path.3` …: for runs that may overlap, one lock each."""
+    """Take the first free lock of `path`, `path+2`, `path+3` …: for runs that may overlap, one lock each.
+
+    No name has a plus in it: `.2` would be the lock of a job that is called so.
+    """
     number = 1
     while True:
-        slot = path if number == 1 else path.with_name(f"{path.name}.{number}")
+        slot = path if number == 1 else path.with_name(f"{path.name}+{number}")
         if (lock := take(slot)) is not None:
             return lock
         number += 1
 
 
 def write(fd: int, record: dict[str, Any]) -> None:
-    """Overwrite the record of a lock that is held. ValueError when it is larger than its room."""
+    """Overwrite the record of a lock that is held. ValueError where it is too long for it; OSError names the file."""
     data = json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "backslashreplace")
     if len(data) > RECORD_SIZE:
         message = f"a lock's record has {RECORD_SIZE} bytes, not {len(data)}"
         raise ValueError(message)
-    os.pwrite(fd, data.ljust(RECORD_SIZE), 0)
+    try:
+        os.pwrite(fd, data.ljust(RECORD_SIZE + PID_SIZE), 0)  # the pid of who held it before goes as well
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.readlink(f"/proc/self/fd/{fd}")) from error
+
+
+def write_pid(fd: int, pid: int) -> None:
+    """Say which process holds the lock from here on; it stands behind the record, which its holder may overwrite."""
+    os.pwrite(fd, str(pid).encode().ljust(PID_SIZE), RECORD_SIZE)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -77,7 +96,11 @@ def read(path: Path) -> dict[str, Any]:
     except OSError:
         return {}
     try:
-        return parse(os.pread(fd, RECORD_SIZE, 0))
+        record = parse(os.pread(fd, RECORD_SIZE, 0))
+        pid = os.pread(fd, PID_SIZE, RECORD_SIZE).strip(b" \0")
+        return record | {"pid": int(pid)} if record and pid.isdigit() else record
+    except OSError:  # a FIFO, a folder
+        return {}
     finally:
         os.close(fd)
 
@@ -112,9 +135,9 @@ def _try(fd: int) -> bool:
 
 
 def _preallocate(fd: int) -> None:
-    if os.fstat(fd).st_size < RECORD_SIZE:
+    if os.fstat(fd).st_size < RECORD_SIZE + PID_SIZE:
         with contextlib.suppress(OSError):  # a full disk costs the record, never the lock
-            os.posix_fallocate(fd, 0, RECORD_SIZE)
+            os.posix_fallocate(fd, 0, RECORD_SIZE + PID_SIZE)
 
 
 def _is_still(path: Path, status: os.stat_result) -> bool:

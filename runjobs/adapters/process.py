@@ -8,19 +8,17 @@ import resource
 import signal
 import struct
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from runjobs.core.outcome import Exit
 from runjobs.core.procstat import parse_stat
 from runjobs.core.run import ProcessId
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 PR_SET_NAME = 15  # linux/prctl.h
 PR_SET_CHILD_SUBREAPER = 36
 SFD_FLAGS = os.O_CLOEXEC | os.O_NONBLOCK  # SFD_CLOEXEC and SFD_NONBLOCK are these, signalfd(2)
 SIGNAL_INFO = struct.Struct("@I8xII108x")  # struct signalfd_siginfo: ssi_signo, ssi_pid, ssi_uid
+EVERY_SIGNAL = b"\xff" * 128  # a sigset_t; SIGKILL and SIGSTOP can't be held back, and glibc leaves out its own two
 HEARD = (1 << (signal.SIGTERM - 1) | 1 << (signal.SIGCHLD - 1)).to_bytes(8, sys.byteorder).ljust(128, b"\0")
 # Python ignores these itself, and subprocess gives them back to the child (restore_signals)
 IGNORED_BY_PYTHON = frozenset({signal.SIGPIPE, signal.SIGXFSZ})
@@ -89,8 +87,10 @@ def _null() -> int:
 
 
 @functools.cache
-def _every_signal() -> frozenset[int]:
-    return frozenset(signal.valid_signals())
+def _mask() -> Any:  # noqa: ANN401 (ctypes makes the type of a buffer when it is asked for one)
+    import ctypes
+
+    return ctypes.create_string_buffer(len(EVERY_SIGNAL))
 
 
 @functools.cache
@@ -103,30 +103,34 @@ def warm() -> None:
     _libc()
     _here()
     _null()
-    _every_signal()
+    _mask()
     _most_files()
     if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it makes the kernel reap: exit codes would be lost
 
 
-def has_threads() -> bool:
-    """Whether this process has more than one thread."""
-    return len(os.listdir("/proc/self/task")) > 1
-
-
 def fork() -> int:
-    """Fork, by fork(2) itself: 0 in the child, its pid in the parent; OSError when no process can be made.
+    """Fork: 0 in the child, its pid in the parent; OSError when no process can be made.
 
-    os.fork runs in the child what modules registered to mend their threads' locks: 0.3 ms, and 1.1 MiB of memory
-    that is touched and so no longer shared, for threads that we don't have. With threads it must be os.fork.
+    The child holds back all signals, so that none reaches it while it still has its parent's handlers. It is
+    fork(2) itself: os.fork runs in the child what modules registered to mend their threads' locks, which takes
+    0.3 ms and touches 1.1 MiB of memory that is then no longer shared. With threads it is os.fork after all.
     """
-    pid = int(_libc().fork())
+    libc, before = _libc(), _mask()
+    libc.pthread_sigmask(signal.SIG_SETMASK.value, EVERY_SIGNAL, before)
+    pid = os.fork() if _has_threads() else libc.fork()
+    if pid:
+        libc.pthread_sigmask(signal.SIG_SETMASK.value, before, None)
     if pid < 0:
         import ctypes
 
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
-    return pid
+    return int(pid)
+
+
+def _has_threads() -> bool:
+    return os.stat("/proc/self/task").st_nlink > 3  # noqa: PLR2004 (., .. and one folder for each thread)
 
 
 def adopt_orphans() -> None:
@@ -159,19 +163,6 @@ def is_here(process: ProcessId) -> bool:
     return (process.boot_id, process.pid_namespace) == _here()
 
 
-def block_signals() -> set[int]:
-    """Hold back every signal around a fork: none may reach a child that still has its parent's handlers.
-
-    Returns the mask to give back to `release_signals`.
-    """
-    return signal.pthread_sigmask(signal.SIG_BLOCK, _every_signal())
-
-
-def release_signals(mask: Iterable[int] = ()) -> None:
-    """Deliver what was held back, but for what `mask` holds back still."""
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-
 def open_signals() -> int:
     """A descriptor that delivers SIGTERM and SIGCHLD while all signals are held back: `read_signals` reads it.
 
@@ -188,11 +179,11 @@ def read_signals(descriptor: int) -> list[Heard]:
 def default_signals() -> None:
     """Give every signal its default back, what our own parents ignored too, and hold none back."""
     signal.set_wakeup_fd(-1)  # the runner's
-    for number in _every_signal() - IGNORED_BY_PYTHON:
+    for number in signal.valid_signals() - IGNORED_BY_PYTHON:
         disposition = signal.getsignal(number)
         if disposition is not None and disposition != signal.SIG_DFL:
             signal.signal(number, signal.SIG_DFL)
-    release_signals()
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def peak_memory() -> int:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runjobs.core.errors import RunjobsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PRIVATE: Final = 0o700
 NETWORK: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs"})
@@ -23,7 +26,7 @@ class StateFolder(NamedTuple):
     logs: Path
 
 
-def prepare(root: Path, environ: os._Environ[str] | dict[str, str]) -> StateFolder:
+def prepare(root: Path, environ: Mapping[str, str]) -> StateFolder:
     """Make the folder where it is missing, and see that it can be trusted. RunjobsError when it can't be used."""
     state = StateFolder(root, root / "ledger.sqlite3", root / "locks", root / "logs")
     try:
@@ -35,7 +38,7 @@ def prepare(root: Path, environ: os._Environ[str] | dict[str, str]) -> StateFold
         raise RunjobsError(message, "choose another with --state DIR, or make it writable for this user") from error
     _check_owner(root, status)
     _check_writable(root)
-    _check_local(root, environ)
+    check_local(root, file_system(root), environ)
     return state
 
 
@@ -54,23 +57,27 @@ def _check_writable(root: Path) -> None:
         raise RunjobsError(message, "choose another with --state DIR, or make it writable for this user")
 
 
-def _check_local(root: Path, environ: os._Environ[str] | dict[str, str]) -> None:
-    kind = file_system(root)
+def check_local(root: Path, kind: str, environ: Mapping[str, str]) -> None:
+    """Refuse a folder on a file system of this kind if that is one of a network, and nobody has allowed it."""
     if kind in NETWORK and not environ.get(ALLOW_NETWORK):
         message = f"the state folder {root} is on {kind}: its locks and its ledger can't be trusted over a network"
         raise RunjobsError(message, f"choose a local one with --state DIR, or set {ALLOW_NETWORK}=1")
 
 
 def file_system(path: Path) -> str:
-    """The type of the file system that holds `path`, by /proc/self/mountinfo (proc(5)); "" where it can't be read."""
+    """The type of the file system that holds `path`, by /proc/self/mountinfo; "" where it can't be read."""
     try:
         device = os.stat(path).st_dev
-        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        text = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return ""
-    wanted = f"{os.major(device)}:{os.minor(device)}"
-    for line in reversed(lines):
+    return type_of(text, f"{os.major(device)}:{os.minor(device)}")
+
+
+def type_of(mountinfo: str, device: str) -> str:
+    """The type of the file system on a device, "major:minor", proc_pid_mountinfo(5); the last mount of it counts."""
+    for line in reversed(mountinfo.splitlines()):
         mount, _, source = line.partition(" - ")
-        if mount.split(" ", 3)[2] == wanted:
+        if mount.split(" ", 3)[2] == device:
             return source.split(" ", 1)[0]
     return ""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from runjobs.core.errors import RunjobsError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
@@ -15,11 +17,16 @@ if TYPE_CHECKING:
     from runjobs.core.plan import Decision
     from runjobs.core.run import RunEnd, Start, Started, Unended
 
+    Begin = Callable[[Sequence["Claimed"]], tuple[Sequence[Start], Sequence["Skip"]]]
     Decide = Callable[[Mapping[str, Mark]], Iterable[Decision]]
 
 
-class LedgerError(Exception):
+class LedgerError(RunjobsError):
     """The ledger can't be read or written; the message says which file, and why."""
+
+    def __init__(self, message: str) -> None:
+        """Keep the message; the way out is always the same."""
+        super().__init__(message, "name another state folder with --state DIR, or mend this one")
 
 
 class RunnerId(NamedTuple):
@@ -61,11 +68,17 @@ class Ledger(Protocol):
         """The mark of every job that has one."""
 
     def claim(
-        self, runner: RunnerId, now: datetime, jobs: Sequence[str] | None, decide: Decide
+        self,
+        runner: RunnerId,
+        now: datetime,
+        jobs: Sequence[str] | None,
+        decide: Decide,
+        begin: Begin | None = None,
     ) -> tuple[list[Claimed], list[Decision]]:
         """Read the marks of `jobs` (None: of all), decide on them, and write marks, misses and claims.
 
-        A fire that somebody has claimed before is left out of the claims that come back.
+        A fire that somebody has claimed before is left out of the claims that come back. `begin` is given them and
+        says which start and which do not, as for `start`; it is all one transaction, so on disk by one sync.
         """
 
     def claim_one(self, runner: RunnerId, now: datetime, fire: Fire) -> Claimed | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from runjobs.adapters.ledger import Decide, Orphan, RunnerId, Skip
+    from runjobs.adapters.ledger import Begin, Decide, Orphan, RunnerId, Skip
     from runjobs.core.fire import Fire, Mark
     from runjobs.core.plan import Decision
     from runjobs.core.run import RunEnd, Start, Started, Unended
@@ -39,7 +39,12 @@ class SqliteLedger:
         return self._guarded(lambda: self._read_marks(None))
 
     def claim(
-        self, runner: RunnerId, now: datetime, jobs: Sequence[str] | None, decide: Decide
+        self,
+        runner: RunnerId,
+        now: datetime,
+        jobs: Sequence[str] | None,
+        decide: Decide,
+        begin: Begin | None = None,
     ) -> tuple[list[Claimed], list[Decision]]:
         """Read marks, decide on them, and write marks, misses and claims: see the interface."""
 
@@ -48,8 +53,10 @@ class SqliteLedger:
             self._write_marks(decisions)
             self._write_misses(decisions, now)
             fires = [fire for decision in decisions for fire in decision.claims]
-            claims = [self._claim(runner, now, fire) for fire in fires]
-            return [claimed for claimed in claims if claimed], decisions
+            claims = [claimed for fire in fires if (claimed := self._claim(runner, now, fire))]
+            if begin is not None:
+                self._begin(runner, now, *begin(claims))
+            return claims, decisions
 
         return self._write(step)
 
@@ -64,13 +71,7 @@ class SqliteLedger:
 
     def start(self, runner: RunnerId, now: datetime, starts: Sequence[Start], skips: Sequence[Skip]) -> set[str]:
         """Record runs about to start and fires that do not; the ids of the runs whose claim was still ours."""
-
-        def step() -> set[str]:
-            for skip in skips:
-                self._skip(skip, runner.id, now)
-            return {start.run_id for start in starts if self._start(runner, start)}
-
-        return self._write(step)
+        return self._write(lambda: self._begin(runner, now, starts, skips))
 
     def record(self, started: Sequence[Started], ends: Sequence[RunEnd]) -> list[str]:
         """Record that runs have started and how runs ended; the ids of those that this call ended."""
@@ -200,6 +201,11 @@ class SqliteLedger:
             (fire.job, fire.trigger.value, fire.key, at, at, *runner, milliseconds(now)),
         )
         return Claimed(int(cursor.lastrowid or 0), fire) if cursor.rowcount == 1 else None
+
+    def _begin(self, runner: RunnerId, now: datetime, starts: Iterable[Start], skips: Iterable[Skip]) -> set[str]:
+        for skip in skips:
+            self._skip(skip, runner.id, now)
+        return {start.run_id for start in starts if self._start(runner, start)}
 
     def _start(self, runner: RunnerId, start: Start) -> bool:
         update = (
