@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -45,11 +46,12 @@ def resolve(  # noqa: PLR0913 (one parameter per flag that every command shares)
 ) -> Settings:
     """Settle the settings. RunjobsError where no state folder can be told."""
     environ = os.environ if environ is None else environ
-    paths, why = choose_jobs(jobs, environ)
+    uid = os.geteuid()
+    paths, why = choose_jobs(jobs, environ, uid)
     return Settings(
         jobs=paths,
         jobs_why=why,
-        state=state or environ.get("RUNJOBS_STATE") or choose_state(paths, environ),
+        state=state or environ.get("RUNJOBS_STATE") or choose_state(paths, environ, uid),
         user_column=user_column,
         trust_jobs=trust_jobs,
         local=clock.local_zone(),
@@ -57,48 +59,66 @@ def resolve(  # noqa: PLR0913 (one parameter per flag that every command shares)
     )
 
 
-def choose_jobs(asked: Sequence[str], environ: Mapping[str, str]) -> tuple[tuple[str, ...], str]:
+def choose_jobs(asked: Sequence[str], environ: Mapping[str, str], uid: int) -> tuple[tuple[str, ...], str]:
     """Which jobs folders or files, and the rule that chose them."""
     if asked:
         return tuple(asked), "--jobs"
-    if named := environ.get("RUNJOBS_JOBS"):
-        return tuple(filter(None, named.split(os.pathsep))), "RUNJOBS_JOBS"
+    if named := tuple(filter(None, environ.get("RUNJOBS_JOBS", "").split(os.pathsep))):
+        return named, "RUNJOBS_JOBS"
     if Path("jobs.d").is_dir():
         return ("jobs.d",), "./jobs.d"
-    default = default_jobs(environ)
+    default = default_jobs(environ, uid)
     return (default,), "the default of root" if default == SYSTEM_JOBS else "the default of this user"
 
 
-def default_jobs(environ: Mapping[str, str]) -> str:
+def default_jobs(environ: Mapping[str, str], uid: int) -> str:
     """The jobs folder where nothing else is said."""
-    if os.geteuid() == 0:
+    if uid == 0:
         return SYSTEM_JOBS
-    return str(Path(environ.get("XDG_CONFIG_HOME") or Path(_home(environ)) / ".config") / "runjobs" / "jobs.d")
+    base = _absolute(environ, "XDG_CONFIG_HOME") or Path(_home(environ, uid)) / ".config"
+    return str(base / "runjobs" / "jobs.d")
 
 
-def choose_state(jobs: Sequence[str], environ: Mapping[str, str]) -> str:
+def choose_state(jobs: Sequence[str], environ: Mapping[str, str], uid: int) -> str:
     """The state folder: one for the default jobs folder, and below it one for each other set of them."""
-    base = Path(_state_base(environ))
+    base = Path(_state_base(environ, uid))
     roots = sorted(os.path.abspath(path) for path in jobs)
-    if roots == [default_jobs(environ)]:
-        return str(base)
+    with contextlib.suppress(RunjobsError):  # who has no home has no default jobs folder either, so this is none
+        if roots == [default_jobs(environ, uid)]:
+            return str(base)
     import zlib
 
     slug = re.sub(r"[^A-Za-z0-9]+", "-", roots[0]).strip("-")[-60:]
     return str(base / "roots" / f"{slug}-{zlib.crc32(os.pathsep.join(roots).encode(errors='surrogateescape')):08x}")
 
 
-def _state_base(environ: Mapping[str, str]) -> str:
+def _state_base(environ: Mapping[str, str], uid: int) -> str:
     if given := environ.get("STATE_DIRECTORY"):  # systemd.exec(5); several are joined by colons
         return given.split(":", 1)[0]
-    if os.geteuid() == 0:
+    if uid == 0:
         return SYSTEM_STATE
-    return str(Path(environ.get("XDG_STATE_HOME") or Path(_home(environ)) / ".local" / "state") / "runjobs")
+    base = _absolute(environ, "XDG_STATE_HOME") or Path(_home(environ, uid)) / ".local" / "state"
+    return str(base / "runjobs")
 
 
-def _home(environ: Mapping[str, str]) -> str:
-    home = environ.get("HOME") or os.path.expanduser("~")
+def _absolute(environ: Mapping[str, str], name: str) -> Path | None:
+    """A base folder of the XDG base directory specification, which has relative ones ignored."""
+    value = environ.get(name, "")
+    return Path(value) if value.startswith("/") else None
+
+
+def _home(environ: Mapping[str, str], uid: int) -> str:
+    home = environ.get("HOME") or _passwd_home(uid)
     if not home.startswith("/"):
-        message = f"uid {os.geteuid()} has no home folder, so there is no default for jobs and state"
+        message = f"uid {uid} has no home folder, so there is no default for jobs and state"
         raise RunjobsError(message, "name them: --jobs PATH --state DIR")
     return home
+
+
+def _passwd_home(uid: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_dir
+    except KeyError:
+        return ""  # as in a container, whose uid may be anything

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from runjobs.adapters import files
-from runjobs.adapters.ledger import LedgerError
 from runjobs.core.crontab import parse
-from runjobs.core.errors import RunjobsError, Severity
+from runjobs.core.errors import Severity
 from runjobs.core.names import merge
 
 if TYPE_CHECKING:
@@ -73,11 +72,9 @@ def engine_on(folder: StateFolder, ledger: Ledger, manner: Manner, report: Repor
 
 @contextlib.contextmanager
 def engine(settings: Settings, manner: Manner, report: Report, announce: Callable[[str], None]) -> Iterator[Engine]:
-    """A runner with all that belongs to it. RunjobsError where the ledger can't be used."""
+    """A runner with all that belongs to it. LedgerError where the ledger can't be used."""
     folder, ledger = open_state(settings, announce)
     try:
         yield engine_on(folder, ledger, manner, report)
-    except LedgerError as error:
-        raise RunjobsError(str(error), "name another state folder with --state DIR, or mend this one") from error
     finally:
         ledger.close()

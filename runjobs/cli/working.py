@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from runjobs import wiring
 from runjobs.adapters import clock
-from runjobs.adapters.ledger import LedgerError
 from runjobs.cli import streams
 from runjobs.core.errors import RunjobsError
 from runjobs.core.plan import Boot, decide, look_once
@@ -73,8 +72,6 @@ class Work:
         try:
             self._tell_problems(ledger)
             code = self._pass(folder, ledger) if self._has_work(ledger) else 0
-        except LedgerError as error:
-            raise RunjobsError(str(error), "name another state folder with --state DIR, or mend this one") from error
         finally:
             ledger.close()
         return code or (BAD_FILES if self.loaded.errors else 0)
@@ -123,6 +120,8 @@ class Work:
             streams.complain(draw_problem(problem, screen))
 
     def _tell_problems(self, ledger: Ledger) -> None:
+        if not self.loaded.problems and ledger.recall(TOLD):
+            ledger.remember(TOLD, "")  # all is mended: the next mistake is news, though it be the same
         if not self.loaded.problems or sys.stderr.isatty():
             self._print_problems()
             return

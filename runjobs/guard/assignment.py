@@ -38,8 +38,8 @@ class Assignment(NamedTuple):
     """Everything a guard needs.
 
     `environment`, `cwd` and `user` (None: whom the runner is) are what the job is started with, unless `equip` is
-    there to work them out at the start, where it may hang or raise LaunchError. `note` is told the end of the run
-    before anybody else, and None when the guard begins. `lock_fds` hold the
+    there to work them out in a starter, where it may hang or raise LaunchError. `note` is told the end of the run
+    before anybody else. `lock_fds` hold the
     run's locks; the guard keeps them open until the end is recorded. `nofile` is the limit that the runner was
     given, and the job is given again. `cgroup` is the folder below which the run may have a control group of its own.
     """
@@ -56,4 +56,4 @@ class Assignment(NamedTuple):
     nofile: tuple[int, int] | None = None
     cgroup: str | None = None
     equip: Callable[[], Equipment] | None = None
-    note: Callable[[RunEnd | None], None] | None = None
+    note: Callable[[RunEnd], None] | None = None

@@ -9,34 +9,33 @@ import os
 import select
 import signal
 import time
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from runjobs.adapters import cgroup, process, tree
 from runjobs.adapters.joblog import JobLog
-from runjobs.core.duration import format_duration
+from runjobs.adapters.launch import LaunchError
 from runjobs.core.job import Leftovers
 from runjobs.core.outcome import Exit, Outcome, Verdict, judge
 from runjobs.core.run import RunEnd
+from runjobs.guard import account
 from runjobs.guard.assignment import Passthrough
 from runjobs.guard.ending import NEVER, Ending, enlist
 from runjobs.guard.messages import Ack, Stop, Stuck
 from runjobs.guard.orders import Orders
 from runjobs.guard.pump import open_pump
-from runjobs.guard.start import Begun, fork_starter
+from runjobs.guard.start import Begun, fork_starter, start_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runjobs.adapters.cgroup import Leaf
-    from runjobs.core.procstat import Stat
     from runjobs.guard.assignment import Assignment
     from runjobs.guard.start import Starter
 
 ENLIST_AFTER = 0.1  # seconds: moving into a control group takes up to 20 ms, which a short job need not pay
+NOTE_AFTER = 0.5  # seconds; a runner that has not answered by then may be dead soon, and nobody else may be there
 ACK_PATIENCE = 30.0  # seconds for the runner to record an end; one that is suspended must not keep the lock
 FLUSH_PATIENCE = 2.0  # seconds for the reader of prefixed lines; the locks are free by then
-NAMED = 64  # leftovers named in the record; the rest is counted
 
 
 def guard(assignment: Assignment, record_alone: Callable[[RunEnd], None]) -> None:
@@ -80,9 +79,9 @@ class _Life:
         self._stops = 0
         self._is_stuck = False
         self._is_acknowledged = False
+        self._is_reported = False
 
     def live(self) -> None:
-        self._note(None)
         self._start()
         self._watch()
         self._ended = time.monotonic()
@@ -98,17 +97,24 @@ class _Life:
 
     def break_off(self, error: Exception) -> None:
         """End after a mistake of ours: nothing of the job goes on, and the record says why."""
+        if self._is_reported:
+            return  # what goes wrong after that concerns nobody
         tree.kill(os.getpid())
         self._log.close()
-        self._failure = Verdict(Outcome.INTERRUPTED, "guard", f"its guard failed: {type(error).__name__}: {error}")
+        self._failure = account.guard_failed(error)
         self._ended = self._ended or time.monotonic()
         self._report(self._describe())
 
     def _start(self) -> None:
         try:
-            self._starter = fork_starter(self._assignment, self._stdout, self._stderr, self._started_at)
+            if self._assignment.equip is None:
+                self._take_main(start_here(self._assignment, self._stdout, self._stderr, self._started_at))
+            else:
+                self._starter = fork_starter(self._assignment, self._stdout, self._stderr, self._started_at)
+        except LaunchError as error:
+            self._fail(Verdict(Outcome.ERROR, error.reason, error.detail))
         except OSError as error:
-            self._failure = Verdict(Outcome.ERROR, "start", f"no process could be made: {error.strerror}")
+            self._fail(Verdict(Outcome.ERROR, "start", f"no process could be made: {error.strerror}"))
         for descriptor in {self._stdout, self._stderr}:
             os.close(descriptor)
 
@@ -118,12 +124,17 @@ class _Life:
         self._starter = None
         os.waitpid(starter.pid, 0)  # it has nothing more to do than to exit; then its child is ours
         if isinstance(report, Begun):
-            self._main = report.pid
-            self._inherited_memory = report.inherited_memory
-        elif self._ending is None:
-            # whatever it has started, if it was killed in the middle of it, does not go on
-            self._failure = report
-            self._begin_ending(None, 0.0)
+            self._take_main(report)
+        elif self._ending is None and report is not None:
+            self._fail(report)
+
+    def _take_main(self, begun: Begun) -> None:
+        self._main, self._inherited_memory = begun
+
+    def _fail(self, verdict: Verdict) -> None:
+        """It did not start; what a starter has started, if it was killed in the middle of it, does not go on."""
+        self._failure = verdict
+        self._begin_ending(None, 0.0)
 
     def _watch(self) -> None:
         """Wait for the main process to end; or once the whole tree is being ended, for the last of it."""
@@ -137,7 +148,7 @@ class _Life:
     def _is_over(self) -> bool:
         if self._ending is not None:
             return self._is_childless
-        return self._main_end is not None
+        return self._main_end is not None or (self._main != 0 and self._is_childless)
 
     def _reap(self) -> None:
         """Take leave of every child that has ended; the starter is not waited for here while its report is due."""
@@ -151,7 +162,7 @@ class _Life:
 
     def _enforce(self, now: float) -> None:
         if self._ending is None and now >= self._deadline:
-            self._begin_ending(self._timed_out(), self._options.kill_after.total_seconds())
+            self._begin_ending(account.timed_out(self._options.timeout), self._options.kill_after.total_seconds())
         if self._ending is None and now >= self._enlist_at:
             self._enlist_at = NEVER
             self._leaf = cgroup.make_leaf(str(self._assignment.cgroup), self._assignment.run_id)
@@ -161,7 +172,7 @@ class _Life:
             self._ending.step(now)
             if self._ending.stuck and not self._is_stuck:
                 self._is_stuck = True
-                self._channel.send(Stuck(self._assignment.run_id, _named(self._ending.stuck)))
+                self._channel.send(Stuck(self._assignment.run_id, account.named(self._ending.stuck)))
 
     def _turn(self, until: float) -> None:
         """Wait until something happens, or until that time, and see to what happened."""
@@ -195,21 +206,17 @@ class _Life:
         own = self._options.kill_after.total_seconds()
         kill_after = stop.kill_after if stop.kill_after is not None else own
         if self._ending is None:
-            self._begin_ending(_stopped(stop), kill_after)
+            self._begin_ending(account.stopped(stop), kill_after)
         else:
             self._ending.hurry(now if self._stops > 1 else now + kill_after)
 
     def _begin_ending(self, verdict: Verdict | None, kill_after: float) -> None:
         self._ending = Ending(verdict, self._leaf, time.monotonic(), kill_after)
 
-    def _timed_out(self) -> Verdict:
-        timeout = self._options.timeout or timedelta(0)
-        return Verdict(Outcome.TIMEOUT, "timeout", f"ran longer than {format_duration(timeout)}")
-
     def _see_to_leftovers(self) -> None:
         if self._ending is not None or self._is_childless:
             return
-        self._leftovers = _named(tree.descendants(os.getpid()))
+        self._leftovers = account.named(tree.descendants(os.getpid()))
         if self._leftovers and self._options.leftovers is Leftovers.KILL:
             self._begin_ending(None, self._options.kill_after.total_seconds())
             self._watch()
@@ -236,32 +243,30 @@ class _Life:
     def _verdict(self) -> Verdict:
         verdict = self._failure
         if verdict is None and self._ending is not None and self._ending.verdict is not None:
-            verdict = self._ending.verdict
-            took = (self._ended or time.monotonic()) - self._ending.began
-            hung = (
-                "" if self._main else f"; it did not start: still on its way into {self._options.cwd or 'its folder'}"
-            )
-            how = f"ended by {self._ending.signal_name} after {took:.1f}s"
-            verdict = verdict._replace(detail=f"{verdict.detail}{hung}; {how}")
-        if verdict is None:
-            verdict = judge(self._main_end or Exit(), self._options.success_codes)
-        if self._log.trouble:
-            parts = (verdict.detail, f"its log stopped: {self._log.trouble}")
-            verdict = verdict._replace(detail="; ".join(filter(None, parts)))
-        return verdict
+            hung = None if self._main else self._options.cwd or "its folder"
+            now = self._ended or time.monotonic()
+            verdict = account.after_ending(self._ending.verdict, self._ending, now, hung)
+        if verdict is None and self._main_end is not None:
+            verdict = judge(self._main_end, self._options.success_codes)
+        return account.without_log(verdict or account.LOST, self._log.trouble)
 
     def _report(self, end: RunEnd) -> None:
         """Have the end recorded: by the runner, or where it is gone or does not answer, by ourselves."""
-        self._note(end)
         self._channel.send(end)
-        patience = time.monotonic() + ACK_PATIENCE
-        while self._channel.is_open and not self._is_acknowledged and time.monotonic() < patience:
-            self._turn(patience)
-        if not self._is_acknowledged:
+        if not self._wait_for_ack(NOTE_AFTER):
+            self._note(end)
+        if not self._wait_for_ack(ACK_PATIENCE):
             with contextlib.suppress(Exception):  # the caller has said what it can; recovery settles what has no end
                 self._record_alone(end)
+        self._is_reported = True
 
-    def _note(self, end: RunEnd | None) -> None:
+    def _wait_for_ack(self, seconds: float) -> bool:
+        patience = time.monotonic() + seconds
+        while self._channel.is_open and not self._is_acknowledged and time.monotonic() < patience:
+            self._turn(patience)
+        return self._is_acknowledged
+
+    def _note(self, end: RunEnd) -> None:
         """Tell the lock file; that it can't be written, on a disk that is full, is no reason to stop."""
         if self._assignment.note is not None:
             with contextlib.suppress(OSError):
@@ -277,7 +282,8 @@ class _Life:
         while self._pump.is_pending and time.monotonic() < patience and self._stops == stops:
             self._turn(patience)
         self._pump.let_go()
-        process.redirect_to_null(1, 2)
+        for descriptor in (1, 2):
+            os.dup2(0, descriptor)  # which is /dev/null
         self._channel.close()
 
     def _drain(self) -> None:
@@ -292,13 +298,3 @@ class _Life:
 def _milliseconds(until: float) -> int | None:
     """How long to poll; rounded up, or the last millisecond would be spent in polls that don't wait."""
     return None if until == NEVER else max(0, math.ceil((until - time.monotonic()) * 1000))
-
-
-def _stopped(stop: Stop) -> Verdict:
-    return Verdict(Outcome(stop.outcome), stop.reason, stop.detail)
-
-
-def _named(processes: list[Stat]) -> tuple[tuple[int, str], ...]:
-    named = tuple((stat.pid, stat.name) for stat in processes[:NAMED])
-    more = len(processes) - len(named)
-    return (*named, (0, f"and {more} more")) if more else named

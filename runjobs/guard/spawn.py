@@ -9,6 +9,7 @@ import socket
 from typing import TYPE_CHECKING, NoReturn
 
 from runjobs.adapters import process
+from runjobs.adapters.launch import ignored_signals
 from runjobs.guard.assignment import Passthrough
 from runjobs.guard.life import guard
 from runjobs.guard.messages import Channel
@@ -32,6 +33,7 @@ STANDARD = {
 def warm() -> None:
     """Load what every guard needs, once, before the first fork: pages loaded here are shared by all of them."""
     process.warm()
+    ignored_signals()
 
 
 def make_channel() -> tuple[Channel, Channel]:
@@ -44,17 +46,12 @@ def spawn_guard(assignment: Assignment, record_alone: Callable[[RunEnd], None]) 
     """Fork the guard of a run; returns its pid, in the caller alone.
 
     The guard calls `record_alone` with the end of the run when its runner is gone, or does not answer; it must
-    do nothing when the end is recorded already. No ledger, timer or thread may be open in the caller.
+    do nothing when the end is recorded already. `warm` was called before. No ledger, timer
+    or thread may be open in the caller.
     """
-    warm()
-    fork = os.fork if process.has_threads() else process.fork
-    mask = process.block_signals()
-    try:
-        pid = fork()
-        if pid == 0:
-            _become_guard(assignment, record_alone)
-    finally:
-        process.release_signals(mask)
+    pid = process.fork()
+    if pid == 0:
+        _become_guard(assignment, record_alone)
     return pid
 
 

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from runjobs.adapters import process
-from runjobs.adapters.launch import Launch, LaunchError, launch
+from runjobs.adapters.launch import Launch, LaunchError, launch, launch_here
 from runjobs.core.outcome import Outcome, Verdict
 from runjobs.core.run import ProcessId, Started
 
@@ -53,6 +53,21 @@ def fork_starter(assignment: Assignment, stdout: int, stderr: int, started_at: f
         _live(assignment, (stdout, stderr), started_at, writer)
     os.close(writer)
     return Starter(pid, reader)
+
+
+def start_here(assignment: Assignment, stdout: int, stderr: int, started_at: float) -> Begun:
+    """Start a job whose start can't hang, without a starter. LaunchError when it can't be started."""
+    if assignment.nofile is not None:
+        process.limit_files(assignment.nofile)
+    what = _what(assignment, (stdout, stderr))
+    try:
+        pid = launch_here(what)
+    finally:
+        if what.stdin:
+            os.close(what.stdin)
+    unknown = ProcessId(pid, 0, "", 0)  # the runner looks it up, whose memory is its own
+    assignment.channel.send(Started(assignment.run_id, os.getpid(), unknown, started_at))
+    return Begun(pid, process.peak_memory())
 
 
 def _live(assignment: Assignment, output: tuple[int, int], started_at: float, writer: int) -> NoReturn:

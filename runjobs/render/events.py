@@ -52,7 +52,7 @@ def _said(event: Event, zone: tzinfo | None) -> str:
         case Happening.SKIPPED:
             return f"skipped, {facts['detail']}"
         case Happening.STUCK:
-            return f"can't be killed yet: {facts['processes']}"
+            return f"can't be killed yet: {', '.join(f'{name} (pid {pid})' for pid, name in facts['processes'])}"
         case Happening.MISSED:
             return _missed(facts, zone)
 
@@ -67,7 +67,7 @@ def ended(facts: dict[str, object]) -> str:
 
 def format_seconds(seconds: float) -> str:
     """A measured time: tenths below a minute, whole seconds above."""
-    if seconds < 60:  # noqa: PLR2004 (a minute)
+    if seconds < 59.95:  # noqa: PLR2004 (what would be rounded up to a minute is one)
         return f"{seconds:.1f}s"
     return format_duration(timedelta(seconds=round(seconds)))
 

@@ -7,13 +7,13 @@ import os
 import selectors
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from runjobs.adapters import joblog
+from runjobs.adapters import joblog, process
 from runjobs.adapters.ledger import LedgerError
 from runjobs.core.event import Event, Happening
 from runjobs.core.run import RunEnd, Started
-from runjobs.guard import Ack, Stuck, spawn_guard, stop_guard
+from runjobs.guard import Ack, Stuck, stop_guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from runjobs.adapters.ledger import Ledger
     from runjobs.core.fire import Fire
     from runjobs.core.job import Job
-    from runjobs.guard import Assignment, Channel, Message, Stop
+    from runjobs.guard import Channel, Message, Stop
+
+
+BEREAVED: Final = 0.05  # seconds between two looks at a run whose guard died, and whose lock is not free yet
 
 
 class Member(NamedTuple):
@@ -56,38 +59,33 @@ class Crew:
         self._started: list[Started] = []
         self._ends: list[RunEnd] = []
         self._mute = False
+        self._stop: Stop | None = None
 
     @property
     def is_busy(self) -> bool:
         """Whether any run has not ended yet."""
         return bool(self.guards or self.bereaved)
 
-    def spawn(
-        self, member: Member, assignment: Assignment, ours: Channel, record_alone: Callable[[RunEnd], None]
-    ) -> None:
-        """Fork the guard of a run; `ours` is our end of its channel. OSError when there is no room for one more."""
-        try:
-            guard = Guard(member, spawn_guard(assignment, record_alone), ours)
-        except OSError:
-            ours.close()
-            raise
-        finally:
-            assignment.channel.close()
-        self.guards[member.run_id] = guard
-        self.selector.register(ours, selectors.EVENT_READ, partial(self._hear, guard))
+    def take_on(self, guard: Guard) -> None:
+        """Hear a guard from here on."""
+        self.guards[guard.member.run_id] = guard
+        self.selector.register(guard.channel, selectors.EVENT_READ, partial(self._hear, guard))
+        if self._stop is not None:  # the order came while the runs of one pass were being started
+            self._tell_stop(guard, self._stop)
 
     def turn(self, timeout: float | None) -> None:
         """Wait for something to happen, at most `timeout` seconds, and deal with all that has."""
+        if self.bereaved:
+            timeout = BEREAVED if timeout is None else min(timeout, BEREAVED)
         for key, _ in self.selector.select(timeout):
             key.data()
         self._record()
 
     def stop_all(self, stop: Stop) -> None:
-        """Ask every guard to end its run; asked a second time, it kills at once."""
+        """Ask every guard to end its run, those to come too; asked a second time, it kills at once."""
+        self._stop = stop
         for guard in list(self.guards.values()):
-            allowed = guard.member.job.options.kill_after.total_seconds()
-            wanted = allowed if stop.kill_after is None else min(stop.kill_after, allowed)
-            stop_guard(guard.channel, guard.pid, stop._replace(kill_after=wanted))
+            self._tell_stop(guard, stop)
 
     def listen(self, fd: int, heard: Callable[[], object]) -> None:
         """Have `heard` called in each turn in which `fd` is readable."""
@@ -99,10 +97,17 @@ class Crew:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
 
-    def leave(self) -> None:
-        """Let go of the guards: they record for themselves from here on."""
-        for guard in list(self.guards.values()):
+    def leave(self) -> int:
+        """Let go of the guards: they record for themselves from here on. Returns how many there are."""
+        left = list(self.guards.values())
+        for guard in left:
             self._close(guard)
+        return len(left)
+
+    def _tell_stop(self, guard: Guard, stop: Stop) -> None:
+        allowed = guard.member.job.options.kill_after.total_seconds()
+        wanted = allowed if stop.kill_after is None else min(stop.kill_after, allowed)
+        stop_guard(guard.channel, guard.pid, stop._replace(kill_after=wanted))
 
     def _hear(self, guard: Guard) -> None:
         for message in guard.channel.receive():
@@ -114,7 +119,7 @@ class Crew:
     def _take(self, member: Member, message: Message) -> None:
         match message:
             case Started():
-                self._started.append(message)
+                self._started.append(_identified(message))
             case RunEnd():
                 self._ends.append(message)
             case Stuck():
@@ -145,6 +150,7 @@ class Crew:
     def _write(self, started: list[Started], ends: list[RunEnd]) -> None:
         try:
             self._ledger.record(started, ends)
+            self._mute = False
         except LedgerError as error:
             # the end stands in the run's lock file, from where recovery takes it to the ledger
             if not self._mute:
@@ -159,6 +165,14 @@ class Crew:
         if self.guards.pop(guard.member.run_id, None) is not None:
             self.selector.unregister(guard.channel)
             guard.channel.close()
+
+
+def _identified(started: Started) -> Started:
+    """A guard that starts its job itself leaves it to us to look up who that process is."""
+    if started.process.start_time:
+        return started
+    found = process.identity(started.process.pid)
+    return started if found is None else started._replace(process=found)
 
 
 def _nobody_asks(_member: Member, _end: RunEnd) -> None:

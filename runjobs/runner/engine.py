@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import resource
 import time
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runjobs.adapters import cgroup, clock, locks
-from runjobs.adapters.ledger import Claimed, RunnerId
+from runjobs.adapters.ledger import Claimed, LedgerError, RunnerId
 from runjobs.core.environment import RunFacts
 from runjobs.core.event import Event, Happening
 from runjobs.core.fire import milliseconds
@@ -21,11 +21,11 @@ from runjobs.guard import Assignment, Passthrough, warm
 from runjobs.record import record_end
 from runjobs.runner import recovery
 from runjobs.runner.crew import Crew, facts_of
-from runjobs.runner.equip import equip
-from runjobs.runner.start import holder, launch
+from runjobs.runner.equip import QuickEquip, equip
+from runjobs.runner.start import BATCH, Batch, holder, launch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from runjobs.adapters.ledger import Ledger
     from runjobs.adapters.statefolder import StateFolder
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from runjobs.runner.start import Busy, Ready
 
     Report = Callable[[Event], None]
+
+
+PATIENCE: Final = 5.0  # seconds for the lock of a run whose guard died: what starts its job may hold it a moment
 
 
 class Manner(NamedTuple):
@@ -61,9 +64,11 @@ class Engine:
         self._manner = manner
         self._nofile = raise_nofile()
         self._cgroup = cgroup.find_base()
+        self._quick = QuickEquip(manner.cwd)
         self._lock = locks.take_slot(state.locks / "runner")
         self.runner = self._introduce(manner.kind)
         self.crew = Crew(ledger, report, self.now)
+        self._patience: dict[str, float] = {}
         warm()
 
     def _introduce(self, kind: str) -> RunnerId:
@@ -83,13 +88,19 @@ class Engine:
                 gone.update(marks.keys() - active(jobs))
             return decide_all(jobs, look, only, marks, held)
 
-        claimed, decisions = self.ledger.claim(self.runner, look.now, only, decided)
+        batch = Batch(self, jobs)
+        try:
+            claimed, decisions = self.ledger.claim(self.runner, look.now, only, decided, batch.begin_some)
+            for decision in decisions:
+                held[decision.job] = decision.mark
+                self._tell_missed(decision, look)
+            with self._still():
+                batch.fork()
+        finally:
+            batch.close()
         if gone:
             self.ledger.forget(gone)
-        for decision in decisions:
-            held[decision.job] = decision.mark
-            self._tell_missed(decision, look)
-        self.launch(claimed, jobs)
+        self.launch(claimed[BATCH:], jobs)
         return held
 
     def _tell_missed(self, decision: Decision, look: Look) -> None:
@@ -107,23 +118,35 @@ class Engine:
         """Start what was claimed; the locks that were busy."""
         if not claims:
             return []
-        gc.disable()
-        gc.freeze()  # a guard shares the memory of its runner; a collection would write to it, and copy it, all over
-        try:
+        with self._still():
             return launch(self, claims, jobs)
+
+    @contextlib.contextmanager
+    def _still(self) -> Iterator[None]:
+        """Forking: a guard shares the memory of its runner; a collection would write to it, and copy it, all over."""
+        self._quick.refresh()
+        gc.disable()
+        gc.freeze()
+        try:
+            yield
         finally:
             gc.enable()
 
     def settle_bereaved(self) -> None:
-        """End the runs whose guard died without a word."""
-        while self.crew.bereaved:
-            member = self.crew.bereaved.pop()
-            for run in self.ledger.unended():
-                if run.run_id == member.run_id and (lock := locks.take(Path(run.lock))):
-                    end = recovery.settle(run)
-                    self.ledger.record((), [end])
-                    os.close(lock.fd)
-                    self.crew.finish(member, end)
+        """End the runs whose guard died without a word; what can't be settled in time is left to the next recovery."""
+        members, self.crew.bereaved = self.crew.bereaved, []
+        for member in members:
+            give_up = self._patience.setdefault(member.run_id, self.monotonic() + PATIENCE)
+            try:
+                end = recovery.settle_bereaved(self.ledger, member.run_id)
+            except LedgerError as error:
+                self.report(Event(self.now(), Happening.WARNING, facts={"message": str(error)}))
+                end = recovery.unsettled(member.run_id)
+            if end is None and self.monotonic() < give_up:
+                self.crew.bereaved.append(member)
+                continue
+            del self._patience[member.run_id]
+            self.crew.finish(member, end or recovery.unsettled(member.run_id))
 
     def tell_recovered(self, ends: Sequence[tuple[Unended, RunEnd]]) -> None:
         """Tell of runs that an earlier runner or guard left open."""
@@ -133,11 +156,14 @@ class Engine:
     def assignment(self, one: Ready, log: str, channel: Channel) -> Assignment:
         """All that the guard of a run needs, which holds its locks and stands in the ledger."""
         facts = RunFacts(one.run_id, one.claimed.fire.scheduled_at)
+        quick = self._quick.equipment(one.job, facts)
         return Assignment(
             run_id=one.run_id,
             job=one.job,
             channel=channel,
-            equip=partial(equip, one.job, facts, self._manner.cwd),
+            environment=quick.environment if quick else {},
+            cwd=quick.cwd if quick else "",
+            equip=None if quick else partial(equip, one.job, facts, self._manner.cwd),
             note=partial(recovery.note, one.locks, holder(one, self)),
             log_path=log,
             lock_fds=tuple(lock.fd for lock in one.locks),

@@ -1,4 +1,4 @@
-"""What a run is started with: its user, its folder and its environment. Called by a run, where it may hang."""
+"""What a run is started with: its user, its folder and its environment. Where finding out may hang, a run does it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runjobs.adapters.launch import LaunchError
+from runjobs.adapters.mounts import is_local, read_mounts
 from runjobs.core.environment import RunFacts, job_environment
 from runjobs.core.errors import FieldError
 from runjobs.guard import Equipment
@@ -25,6 +26,37 @@ class Person(NamedTuple):
     become: str | None
     logname: str
     home: str
+
+
+class QuickEquip:
+    """Equips runs whose start can't hang, in the runner, ahead of the forks: for all others it has nothing."""
+
+    def __init__(self, default_cwd: str | None) -> None:
+        """Find out once who we are and what the jobs inherit."""
+        self._person = _ourselves(os.geteuid())
+        self._default_cwd = default_cwd or _usable_home(self._person)
+        self._inherited = dict(os.environ)
+        self._local: dict[str, bool] = {}
+        self._mounts: dict[str, str] = {}
+
+    def refresh(self) -> None:
+        """Look at the mounts anew."""
+        self._mounts = read_mounts()
+        self._local = {}
+
+    def equipment(self, job: Job, facts: RunFacts) -> Equipment | None:
+        """What a run is started with; None where finding out, or entering its folder, might hang."""
+        options = job.options
+        if options.user is not None or options.env_file is not None or options.nice:
+            return None
+        cwd = options.cwd or self._default_cwd
+        if cwd not in self._local:
+            self._local[cwd] = is_local(cwd, self._mounts)
+        if not self._local[cwd]:
+            return None
+        person = self._person
+        environment = job_environment(job, self._inherited, home=person.home, logname=person.logname, facts=facts)
+        return Equipment(environment, cwd, None)
 
 
 def equip(job: Job, facts: RunFacts, default_cwd: str | None) -> Equipment:

@@ -68,8 +68,8 @@ class Foreground:
             self._engine.settle_bereaved()
             if names := self._due():
                 self._pass(names)
-        self._end()
-        self._engine.report(self._event(Happening.RUNNER_STOPPED, left=len(self._engine.crew.guards)))
+        left = self._end()
+        self._engine.report(self._event(Happening.RUNNER_STOPPED, left=left))
 
     def _pass(self, names: Sequence[str] | None) -> None:
         now = self._engine.now()
@@ -101,13 +101,15 @@ class Foreground:
             else:
                 self._stop_signals += 1
 
-    def _end(self) -> None:
-        """Let the runs end, TERM them at half of the grace, have them killed and recorded before its end."""
+    def _end(self) -> int:
+        """Let the runs end, TERM them at half of the grace, have them killed and recorded before its end.
+
+        Returns how many go on.
+        """
         crew = self._engine.crew
         self._engine.report(self._event(Happening.RUNNER_STOPPING, running=len(crew.guards)))
         if self._on_stop is OnStop.LEAVE:
-            crew.leave()
-            return
+            return crew.leave()
         begin = self._engine.monotonic()
         half, end = self._grace.total_seconds() / 2, self._grace.total_seconds()
         if not self._wait_until(begin + half, signals=1):
@@ -115,6 +117,7 @@ class Foreground:
             if not self._wait_until(begin + end, signals=max(self._stop_signals, 1)):
                 self._stop_all(timedelta(0))
                 self._wait_until(begin + end, signals=1 << 30)
+        return len(crew.guards)
 
     def _stop_all(self, kill_after: timedelta) -> None:
         seconds = 0.0 if self._stop_signals > 1 else kill_after.total_seconds()

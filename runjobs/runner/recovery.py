@@ -62,6 +62,32 @@ def settle(run: Unended) -> RunEnd:
     return RunEnd(run.run_id, Outcome.INTERRUPTED.value, reason, detail, ended_at=clock.now().timestamp())
 
 
+def settle_bereaved(ledger: Ledger, run_id: str) -> RunEnd | None:
+    """End a run of ours whose guard died; None while somebody holds its lock: what starts the job outlives its guard.
+
+    Where another runner was faster, its record stands, and this end is only told.
+    """
+    for run in ledger.unended():
+        if run.run_id != run_id:
+            continue
+        lock = locks.take(Path(run.lock))
+        if lock is None:
+            return None
+        try:
+            end = settle(run)
+            ledger.record((), [end])
+            return end
+        finally:
+            os.close(lock.fd)
+    return unsettled(run_id)
+
+
+def unsettled(run_id: str) -> RunEnd:
+    """What can be said of a run whose guard died while nothing more is known."""
+    detail = "the guard of this run was killed"
+    return RunEnd(run_id, Outcome.INTERRUPTED.value, "guard-died", detail, ended_at=clock.now().timestamp())
+
+
 def settle_claims(ledger: Ledger, runner: RunnerId, jobs: Mapping[str, Job], now: datetime) -> list[Orphan]:
     """Take over the claims of dead runners that may still start, and end the others. Returns what is ours now."""
     ours = []
@@ -80,8 +106,8 @@ def _verdict(orphan: Orphan, job: Job | None, now: datetime) -> Skip | None:
     if orphan.fire.trigger is Trigger.MANUAL:
         detail = "the call that asked for it was killed before it started"
         return Skip(orphan.fire_id, Outcome.INTERRUPTED.value, "runner-died", detail)
-    if job is None:
-        return Skip(orphan.fire_id, Outcome.MISSED.value, "down", "the job is gone")
+    if job is None or not job.options.enabled:
+        return Skip(orphan.fire_id, Outcome.MISSED.value, "down", "the job is gone, or switched off")
     if now - start_of(job, orphan.fire.scheduled_at) > job.options.start_within:
         return Skip(orphan.fire_id, Outcome.MISSED.value, "down", "its runner was killed before it started")
     return None
@@ -99,16 +125,12 @@ def is_alive(orphan: Orphan) -> bool:
     return False
 
 
-def note(held: Sequence[Lock], record: dict[str, Any], end: RunEnd | None) -> None:
-    """In the guard: write into the run's lock files that it is the holder, and later how the run ended.
-
-    The end is there even if nobody is left to write it into the ledger.
-    """
-    if end is not None:
-        facts = end._replace(detail=end.detail[:80], leftovers=())._asdict()
-        record = record | {"end": {key: value for key, value in facts.items() if value not in (None, "", 0, ())}}
+def note(held: Sequence[Lock], record: dict[str, Any], end: RunEnd) -> None:
+    """In the guard: write into the run's lock files how it ended, in case that nobody is left to write the ledger."""
+    facts = end._replace(detail=end.detail[:80], leftovers=())._asdict()
+    noted = {key: value for key, value in facts.items() if value not in (None, "", 0, ())}
     for lock in held:
-        locks.write(lock.fd, record | {"pid": os.getpid()})
+        locks.write(lock.fd, record | {"pid": os.getpid(), "end": noted})
 
 
 def _noted(run_id: str, noted: dict[str, Any]) -> RunEnd:

@@ -12,12 +12,12 @@ from runjobs.core.fire import milliseconds
 from runjobs.core.job import Overlap
 from runjobs.core.outcome import Outcome
 from runjobs.core.run import RunEnd, Start, run_id
-from runjobs.guard import make_channel
+from runjobs.guard import make_channel, spawn_guard
 from runjobs.runner import recovery
-from runjobs.runner.crew import Member
+from runjobs.runner.crew import Guard, Member, facts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from runjobs.adapters.ledger import Claimed
@@ -56,48 +56,117 @@ class Busy(NamedTuple):
         return f"the lock {self.name} is held by run {run} of {self.holder.get('job')} (pid {pid}) since {since}"
 
 
+class Batch:
+    """Claims on their way to guards: it holds their locks until the guards do. Close it whatever happens."""
+
+    def __init__(self, engine: Engine, jobs: Mapping[str, Job]) -> None:
+        """Nothing is held yet."""
+        self.busy: list[Busy] = []
+        self._engine = engine
+        self._jobs = jobs
+        self._ready: list[Ready] = []
+        self._skipped: list[tuple[Claimed, Skip]] = []
+        # what the locks taken here are about to say; as yet they tell of old runs
+        self._holders: dict[str, dict[str, object]] = {}
+
+    def begin(self, claims: Sequence[Claimed]) -> tuple[list[Start], list[Skip]]:
+        """Take each claim's locks without waiting: the runs to start, and the fires that do not."""
+        for claimed, name in zip(claims, _names(self._engine, len(claims)), strict=True):
+            self._begin(claimed, name)
+        starts = [
+            Start(one.run_id, one.claimed.fire_id, 1, one.locks[0].path, log_path(self._engine, one))
+            for one in self._ready
+        ]
+        return starts, [skip for _, skip in self._skipped]
+
+    def begin_some(self, claims: Sequence[Claimed]) -> tuple[list[Start], list[Skip]]:
+        """As `begin`, for as many as a batch takes; the others stay claimed."""
+        return self.begin(claims[:BATCH])
+
+    def fork(self, owned: Collection[str] | None = None) -> None:
+        """Fork the guards of the runs that the ledger has as ours (None: of all), and tell of what does not start."""
+        for claimed, skip in self._skipped:
+            tell_skip(self._engine, claimed, skip)
+        _settle_unended(self._engine, self._ready)
+        for one in self._ready:
+            for lock in one.locks:
+                locks.write(lock.fd, self._holders[lock.path])
+        _fork_all(self._engine, [one for one in self._ready if owned is None or one.run_id in owned])
+
+    def close(self) -> None:
+        """Let go of the locks: they are the guards' now."""
+        for one in self._ready:
+            _close(one.locks)
+
+    def _begin(self, claimed: Claimed, name: str) -> None:
+        job = self._jobs[claimed.fire.job]
+        try:
+            held = _take_locks(self._engine.state.locks, job, self._holders)
+        except OSError as error:
+            detail = f"its lock can't be taken: {error.strerror or error}"
+            self._skipped.append((claimed, Skip(claimed.fire_id, Outcome.ERROR.value, "lock", detail)))
+            return
+        if isinstance(held, Busy):
+            self.busy.append(held)
+            self._skipped.append((claimed, Skip(claimed.fire_id, Outcome.SKIPPED.value, "overlap", held.detail)))
+            return
+        one = Ready(claimed, job, name, held)
+        self._ready.append(one)
+        self._holders.update(dict.fromkeys((lock.path for lock in held), holder(one, self._engine)))
+
+
 def launch(engine: Engine, claims: Sequence[Claimed], jobs: Mapping[str, Job]) -> list[Busy]:
     """Start every claimed fire whose locks are free, and record the others as skipped; the locks that were busy."""
-    busy = []
+    busy: list[Busy] = []
     for first in range(0, len(claims), BATCH):
-        busy += _launch_batch(engine, claims[first : first + BATCH], jobs)
+        batch = Batch(engine, jobs)
+        try:
+            starts, skips = batch.begin(claims[first : first + BATCH])
+            batch.fork(engine.ledger.start(engine.runner, engine.now(), starts, skips))
+        finally:
+            batch.close()
+        busy += batch.busy
     return busy
 
 
-def _launch_batch(engine: Engine, claims: Sequence[Claimed], jobs: Mapping[str, Job]) -> list[Busy]:
-    ready: list[Ready] = []
-    skips: list[tuple[Claimed, Busy]] = []
-    try:
-        for claimed, name in zip(claims, _names(engine, len(claims)), strict=True):
-            job = jobs[claimed.fire.job]
-            held = _take_locks(engine.state.locks, job)
-            if isinstance(held, Busy):
-                skips.append((claimed, held))
-            else:
-                ready.append(Ready(claimed, job, name, held))
-        _settle_unended(engine, ready)
-        owned = _record(engine, ready, skips)
-        _fork_all(engine, [one for one in ready if one.run_id in owned])
-    finally:
-        for one in ready:  # the guards hold them now
-            _close(one.locks)
-    return [held for _, held in skips]
+def tell_skip(engine: Engine, claimed: Claimed, skip: Skip) -> None:
+    """Tell of a fire that does not start: it is skipped, or an error."""
+    facts = {"scheduled_at": claimed.fire.scheduled_at, "reason": skip.reason, "detail": skip.detail}
+    if skip.outcome == Outcome.SKIPPED.value:
+        engine.report(Event(engine.now(), Happening.SKIPPED, claimed.fire.job, facts=facts))
+        return
+    end = RunEnd("", skip.outcome, skip.reason, skip.detail)
+    engine.report(Event(engine.now(), Happening.ENDED, claimed.fire.job, facts=facts_of(end) | {"recovered": True}))
 
 
 def _fork_all(engine: Engine, ready: Sequence[Ready]) -> None:
-    """Prepare first and then only fork: what is written between two forks is copied for each of them."""
+    """Prepare, then fork and do nothing else, then see to the guards: a page written between two forks is copied."""
     prepared = [prepare for one in ready if (prepare := _prepare(engine, one)) is not None]
-    for number, (member, assignment, ours) in enumerate(prepared, 1):
-        try:
-            engine.crew.spawn(member, assignment, ours, engine.record_alone)
-        except OSError as error:
-            _fail(engine, member, error)
-        if number % BREATH == 0:
-            engine.crew.turn(0)
+    for first in range(0, len(prepared), BREATH):
+        some = prepared[first : first + BREATH]
+        alone = engine.record_alone
+        pids = [_fork(assignment, alone) for _, assignment, _ in some]
+        for (member, assignment, ours), pid in zip(some, pids, strict=True):
+            assignment.channel.close()
+            if isinstance(pid, OSError):
+                ours.close()
+                _fail(engine, member, pid)
+                continue
+            engine.crew.take_on(Guard(member, pid, ours))
+            for fd in assignment.lock_fds:
+                locks.write_pid(fd, pid)
+        engine.crew.turn(0)
+
+
+def _fork(assignment: Assignment, alone: Callable[[RunEnd], None]) -> int | OSError:
+    try:
+        return spawn_guard(assignment, alone)
+    except OSError as error:
+        return error
 
 
 def _prepare(engine: Engine, one: Ready) -> tuple[Member, Assignment, Channel] | None:
-    log = str(log_path(engine, one))
+    log = log_path(engine, one)
     member = Member(one.run_id, one.job, one.claimed.fire, log)
     try:
         ours, theirs = make_channel()
@@ -121,44 +190,31 @@ def _names(engine: Engine, count: int) -> Iterator[str]:
     return (run_id(now, start + number) for number in range(count))
 
 
-def _take_locks(folder: Path, job: Job) -> tuple[Lock, ...] | Busy:
+def _take_locks(folder: Path, job: Job, ours: Mapping[str, dict[str, object]]) -> tuple[Lock, ...] | Busy:
     own = folder / f"job.{locks.file_name(job.name)}"
     if job.options.overlap is Overlap.ALLOW:
         first = locks.take_slot(own)
     elif (taken := locks.take(own)) is not None:
         first = taken
     else:
-        return Busy(job.name, locks.read(own))
+        return Busy(job.name, ours.get(str(own)) or locks.read(own))
     if job.options.lock is None:
         return (first,)
     shared = folder / f"lock.{locks.file_name(job.options.lock)}"
     if (second := locks.take(shared)) is not None:
         return (first, second)
     _close((first,))
-    return Busy(job.options.lock, locks.read(shared))
+    return Busy(job.options.lock, ours.get(str(shared)) or locks.read(shared))
 
 
 def _settle_unended(engine: Engine, ready: Sequence[Ready]) -> None:
     """Whoever gains a lock settles the unended run under it before starting anything."""
-    gained = {one.locks[0].path for one in ready}
-    stale = [run for run in engine.ledger.unended() if run.lock in gained]
+    gained = {one.locks[0].path: one.run_id for one in ready}
+    stale = [run for run in engine.ledger.unended() if gained.get(run.lock, run.run_id) != run.run_id]
     if stale:
         ends = [(run, recovery.settle(run)) for run in stale]
         engine.ledger.record((), [end for _, end in ends])
         engine.tell_recovered(ends)
-
-
-def _record(engine: Engine, ready: Sequence[Ready], skips: Sequence[tuple[Claimed, Busy]]) -> set[str]:
-    for one in ready:
-        for lock in one.locks:
-            locks.write(lock.fd, holder(one, engine))
-    starts = [Start(r.run_id, r.claimed.fire_id, 1, r.locks[0].path, str(log_path(engine, r))) for r in ready]
-    rows = [Skip(claimed.fire_id, Outcome.SKIPPED.value, "overlap", busy.detail) for claimed, busy in skips]
-    owned = engine.ledger.start(engine.runner, engine.now(), starts, rows)
-    for claimed, busy in skips:
-        facts = {"scheduled_at": claimed.fire.scheduled_at, "reason": "overlap", "detail": busy.detail}
-        engine.report(Event(engine.now(), Happening.SKIPPED, claimed.fire.job, facts=facts))
-    return owned
 
 
 def holder(one: Ready, engine: Engine) -> dict[str, object]:
@@ -174,9 +230,9 @@ def holder(one: Ready, engine: Engine) -> dict[str, object]:
     }
 
 
-def log_path(engine: Engine, one: Ready) -> Path:
+def log_path(engine: Engine, one: Ready) -> str:
     """Where a run's output is kept."""
-    return engine.state.logs / locks.file_name(one.job.name) / f"{one.run_id}.log"
+    return f"{engine.state.logs}/{locks.file_name(one.job.name)}/{one.run_id}.log"
 
 
 def _close(held: Sequence[Lock]) -> None:
