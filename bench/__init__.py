@@ -1,0 +1,1 @@
+"""Benchmarks: what runjobs costs, beside its peers in the same run."""
