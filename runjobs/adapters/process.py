@@ -14,6 +14,7 @@ from runjobs.core.outcome import Exit
 from runjobs.core.procstat import parse_stat
 from runjobs.core.run import ProcessId
 
+PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15  # linux/prctl.h
 PR_SET_CHILD_SUBREAPER = 36
 SFD_FLAGS = os.O_CLOEXEC | os.O_NONBLOCK  # SFD_CLOEXEC and SFD_NONBLOCK are these, signalfd(2)
@@ -136,6 +137,11 @@ def _has_threads() -> bool:
 def adopt_orphans() -> None:
     """Become the new parent of all descendants whose parent ends, prctl(2): nothing escapes by a double fork."""
     _libc().prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def die_with_parent() -> None:
+    """Be killed when the parent dies, prctl(2); a child of ours is not, nor are we after a change of user."""
+    _libc().prctl(PR_SET_PDEATHSIG, signal.SIGKILL.value, 0, 0, 0)
 
 
 def set_title(title: str) -> None:

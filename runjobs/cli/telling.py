@@ -70,17 +70,18 @@ class Summary:
         elif event.happening is Happening.ENDED:
             self.has_failure = True
             if event.facts.get("recovered"):
-                self._lines.append(f"runjobs: {event.job}: {ended(event.facts)} (run {event.run}, found now)")
+                found = f" (run {event.run}, found now)" if event.run else ""
+                self._lines.append(f"runjobs: {printable(event.job)}: {printable(ended(event.facts))}{found}")
 
     def add(self, ends: Sequence[tuple[Member, RunEnd]]) -> None:
         """Add the runs of this pass that failed, each with the tail of its output."""
         for member, end in ends:
             if end.verdict.is_trouble:
-                due = instant(member.fire.scheduled_at, self._zone)
-                self._lines.append(
-                    f"runjobs: {member.job.name} {ended(facts_of(end))} (due {due}, run {member.run_id})"
-                )
-                self._lines += _tail(member.log)
+                due = f"due {instant(member.fire.scheduled_at, self._zone)}"
+                what = f"{member.job.name}: {ended(facts_of(end))}"
+                run = f", run {member.run_id}" if member.run_id else ""
+                self._lines.append(f"runjobs: {printable(what)} ({due}{run})")
+                self._lines += _tail(member.log) if run else []
 
     def print(self) -> None:
         """Say it all on standard error; nothing when there is nothing."""

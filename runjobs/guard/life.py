@@ -276,8 +276,7 @@ class _Life:
         """Free the locks, give the last output to its reader, and then leave the runner's streams."""
         for descriptor in self._assignment.lock_fds:
             os.close(descriptor)
-        is_live = self._assignment.mode is Passthrough.LIVE
-        patience = NEVER if is_live else time.monotonic() + FLUSH_PATIENCE
+        patience = NEVER if self._assignment.mode is Passthrough.LIVE else time.monotonic() + FLUSH_PATIENCE
         stops = self._stops
         while self._pump.is_pending and time.monotonic() < patience and self._stops == stops:
             self._turn(patience)

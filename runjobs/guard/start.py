@@ -73,6 +73,7 @@ def start_here(assignment: Assignment, stdout: int, stderr: int, started_at: flo
 def _live(assignment: Assignment, output: tuple[int, int], started_at: float, writer: int) -> NoReturn:
     report = "start its starter failed"
     try:
+        process.die_with_parent()  # a starter that hangs holds the run's locks, and nothing but its guard knows of it
         report = _start(assignment, output, started_at)
     except LaunchError as error:
         report = f"{error.reason} {error.detail}"

@@ -56,6 +56,8 @@ class Crew:
         self._ledger = ledger
         self._report = report
         self._now = now
+        self.is_patient = False  # whether to stay until the guards have passed on the last output to its reader
+        self._acknowledged: set[str] = set()
         self._started: list[Started] = []
         self._ends: list[RunEnd] = []
         self._mute = False
@@ -112,8 +114,12 @@ class Crew:
     def _hear(self, guard: Guard) -> None:
         for message in guard.channel.receive():
             self._take(guard.member, message)
-        if not guard.channel.is_open and not any(end.run_id == guard.member.run_id for end in self._ends):
-            self._close(guard)
+        if guard.channel.is_open or any(end.run_id == guard.member.run_id for end in self._ends):
+            return
+        self._close(guard)
+        if guard.member.run_id in self._acknowledged:
+            self._acknowledged.discard(guard.member.run_id)
+        else:
             self.bereaved.append(guard.member)
 
     def _take(self, member: Member, message: Message) -> None:
@@ -138,7 +144,10 @@ class Crew:
         for end in ends:
             guard = self.guards[end.run_id]
             guard.channel.send(Ack(end.run_id))
-            self._close(guard)
+            if self.is_patient:
+                self._acknowledged.add(end.run_id)
+            else:
+                self._close(guard)
             self.finish(guard.member, end)
 
     def finish(self, member: Member, end: RunEnd) -> None:

@@ -114,8 +114,8 @@ class Engine:
         orphans = recovery.settle_claims(self.ledger, self.runner, jobs, self.now())
         self.launch([Claimed(orphan.fire_id, orphan.fire) for orphan in orphans], jobs)
 
-    def launch(self, claims: Sequence[Claimed], jobs: Mapping[str, Job]) -> list[Busy]:
-        """Start what was claimed; the locks that were busy."""
+    def launch(self, claims: Sequence[Claimed], jobs: Mapping[str, Job]) -> list[Busy | RunEnd]:
+        """Start what was claimed; what kept the others from starting."""
         if not claims:
             return []
         with self._still():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from runjobs.adapters.ledger import Claimed
 from runjobs.core.fire import Fire, Trigger, milliseconds
 from runjobs.core.outcome import Outcome
-from runjobs.core.run import run_id
+from runjobs.core.run import RunEnd, run_id
 from runjobs.runner import recovery
 from runjobs.runner.oneshot import Ear, wait_for_all
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from runjobs.core.job import Job
-    from runjobs.core.run import RunEnd
     from runjobs.runner.engine import Engine
     from runjobs.runner.start import Busy
 
@@ -29,6 +28,7 @@ def run_now(engine: Engine, jobs: Sequence[Job], tell: Callable[[Job, Busy | Run
     ear = Ear(engine)
     ended: list[RunEnd] = []
     engine.crew.on_end = lambda _, end: ended.append(end)
+    engine.crew.is_patient = True
     engine.tell_recovered(recovery.recover(engine.ledger, ()))
     code = 0
     for job in jobs:
@@ -43,10 +43,9 @@ def _run_one(engine: Engine, job: Job, tell: Callable[[Job, Busy | RunEnd], None
     now = engine.now()
     fire = Fire(job.name, Trigger.MANUAL, now, run_id(milliseconds(now), os.getpid()))
     claimed = engine.ledger.claim_one(engine.runner, now, fire)
-    busy = engine.launch([claimed or Claimed(0, fire)], {job.name: job})
-    if busy:
-        tell(job, busy[0])
-        return BUSY
+    if refused := engine.launch([claimed or Claimed(0, fire)], {job.name: job}):
+        tell(job, refused[0])
+        return NOT_STARTED if isinstance(refused[0], RunEnd) else BUSY
     wait_for_all(engine)
     end = ended[-1]
     if end.verdict is not Outcome.OK:

@@ -89,10 +89,13 @@ def unsettled(run_id: str) -> RunEnd:
 
 
 def settle_claims(ledger: Ledger, runner: RunnerId, jobs: Mapping[str, Job], now: datetime) -> list[Orphan]:
-    """Take over the claims of dead runners that may still start, and end the others. Returns what is ours now."""
+    """Take over the claims of dead runners that may still start, and end the others. Returns what is ours now.
+
+    A pass starts or ends all that it claims, so a claim of our own was left by one that the ledger broke off.
+    """
     ours = []
     for orphan in ledger.orphans():
-        if orphan.runner == runner.id or is_alive(orphan):
+        if orphan.runner != runner.id and is_alive(orphan):
             continue
         if (skip := _verdict(orphan, jobs.get(orphan.fire.job), now)) is not None:
             ledger.drop(skip, orphan, now)

@@ -14,7 +14,7 @@ from runjobs.core.outcome import Outcome
 from runjobs.core.run import RunEnd, Start, run_id
 from runjobs.guard import make_channel, spawn_guard
 from runjobs.runner import recovery
-from runjobs.runner.crew import Guard, Member, facts_of
+from runjobs.runner.crew import Guard, Member
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -61,7 +61,7 @@ class Batch:
 
     def __init__(self, engine: Engine, jobs: Mapping[str, Job]) -> None:
         """Nothing is held yet."""
-        self.busy: list[Busy] = []
+        self.refused: list[Busy | RunEnd] = []
         self._engine = engine
         self._jobs = jobs
         self._ready: list[Ready] = []
@@ -86,7 +86,7 @@ class Batch:
     def fork(self, owned: Collection[str] | None = None) -> None:
         """Fork the guards of the runs that the ledger has as ours (None: of all), and tell of what does not start."""
         for claimed, skip in self._skipped:
-            tell_skip(self._engine, claimed, skip)
+            _tell(self._engine, claimed, self._jobs[claimed.fire.job], skip)
         _settle_unended(self._engine, self._ready)
         for one in self._ready:
             for lock in one.locks:
@@ -104,10 +104,11 @@ class Batch:
             held = _take_locks(self._engine.state.locks, job, self._holders)
         except OSError as error:
             detail = f"its lock can't be taken: {error.strerror or error}"
+            self.refused.append(RunEnd("", Outcome.ERROR.value, "lock", detail))
             self._skipped.append((claimed, Skip(claimed.fire_id, Outcome.ERROR.value, "lock", detail)))
             return
         if isinstance(held, Busy):
-            self.busy.append(held)
+            self.refused.append(held)
             self._skipped.append((claimed, Skip(claimed.fire_id, Outcome.SKIPPED.value, "overlap", held.detail)))
             return
         one = Ready(claimed, job, name, held)
@@ -115,9 +116,9 @@ class Batch:
         self._holders.update(dict.fromkeys((lock.path for lock in held), holder(one, self._engine)))
 
 
-def launch(engine: Engine, claims: Sequence[Claimed], jobs: Mapping[str, Job]) -> list[Busy]:
-    """Start every claimed fire whose locks are free, and record the others as skipped; the locks that were busy."""
-    busy: list[Busy] = []
+def launch(engine: Engine, claims: Sequence[Claimed], jobs: Mapping[str, Job]) -> list[Busy | RunEnd]:
+    """Start every claimed fire whose locks are free, and record the others; what kept those from starting."""
+    refused: list[Busy | RunEnd] = []
     for first in range(0, len(claims), BATCH):
         batch = Batch(engine, jobs)
         try:
@@ -125,18 +126,18 @@ def launch(engine: Engine, claims: Sequence[Claimed], jobs: Mapping[str, Job]) -
             batch.fork(engine.ledger.start(engine.runner, engine.now(), starts, skips))
         finally:
             batch.close()
-        busy += batch.busy
-    return busy
+        refused += batch.refused
+    return refused
 
 
-def tell_skip(engine: Engine, claimed: Claimed, skip: Skip) -> None:
-    """Tell of a fire that does not start: it is skipped, or an error."""
-    facts = {"scheduled_at": claimed.fire.scheduled_at, "reason": skip.reason, "detail": skip.detail}
+def _tell(engine: Engine, claimed: Claimed, job: Job, skip: Skip) -> None:
+    """Tell of a fire that does not start: it is skipped, or it ends as an error, without a run."""
     if skip.outcome == Outcome.SKIPPED.value:
+        facts = {"scheduled_at": claimed.fire.scheduled_at, "reason": skip.reason, "detail": skip.detail}
         engine.report(Event(engine.now(), Happening.SKIPPED, claimed.fire.job, facts=facts))
-        return
-    end = RunEnd("", skip.outcome, skip.reason, skip.detail)
-    engine.report(Event(engine.now(), Happening.ENDED, claimed.fire.job, facts=facts_of(end) | {"recovered": True}))
+    else:
+        end = RunEnd("", skip.outcome, skip.reason, skip.detail, ended_at=engine.now().timestamp())
+        engine.crew.finish(Member("", job, claimed.fire, ""), end)
 
 
 def _fork_all(engine: Engine, ready: Sequence[Ready]) -> None:

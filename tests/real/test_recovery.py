@@ -1,0 +1,329 @@
+"""Runners and guards that are killed: nothing is lost, nothing is started twice, nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from runjobs.adapters import locks
+from runjobs.core.fire import Fire, Trigger
+from runjobs.core.run import Start
+from runjobs.guard import Passthrough
+from runjobs.runner.crew import Member
+from runjobs.runner.engine import Engine, Manner
+from runjobs.settings import resolve
+from runjobs.wiring import open_state
+from tests.real.support import ledger, namespaces
+from tests.real.support.command_line import environment
+from tests.real.support.processes import wait_until
+from tests.real.support.stage import Stage, stage_in
+from tests.support.jobs import job_of
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from runjobs.core.event import Event
+
+# a job that works until it is let go, and of which some try to escape; its later runs only leave a mark
+WORK = (
+    "echo $RUNJOBS_RUN_ID >>runs; test -e first && exit 0; touch first; "
+    "sleep 1000 & (setsid sleep 1000 &) ; (setsid sh -c 'trap \"\" TERM; sleep 1000; :' &) ; touch started; "
+    "until test -e release; do sleep 0.05; done; exit 7"
+)
+QUIET = "touch started; until test -e release; do sleep 0.05; done; echo end; exit 7"
+
+# a pass that ends at one of its own steps, as if it were killed there
+KILLED = """
+import os, signal, sys
+from runjobs.cli.main import main
+from runjobs.runner import engine, start
+def die(*_): os.kill(os.getpid(), signal.SIGKILL)
+{mend}
+main(sys.argv[1:])
+"""
+CLAIMED = (
+    "engine.BATCH = start.BATCH = 0; engine.launch = die"  # what is more than a batch is claimed, and starts later
+)
+STARTING = "start._fork_all = die"
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with stage_in(tmp_path) as stage:
+        yield stage
+
+
+def run_of(stage: Stage, number: int = 0) -> sqlite3.Row:
+    """A run of the stage, oldest first, once its job is known to run."""
+    assert wait_until(lambda: any(run["pid"] for run in ledger.runs(stage.place.state)[number:]))
+    return sorted(ledger.runs(stage.place.state), key=lambda run: str(run["id"]))[number]
+
+
+def ends(stage: Stage, job: str = "%") -> list[tuple[str | None, ...]]:
+    runs = sorted(ledger.runs(stage.place.state, job), key=lambda run: str(run["id"]))
+    return [(run["state"], run["outcome"], run["reason"]) for run in runs]
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+
+
+def killed_at(stage: Stage, step: str, *words: str) -> None:
+    """Call a runner that dies at this step."""
+    command = [sys.executable, "-c", KILLED.format(mend=step), *stage.place.command("run", *words)[3:]]
+    ended = subprocess.run(command, env=environment(), stdin=subprocess.DEVNULL, timeout=60, check=False)
+    assert ended.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("words", [("--foreground",), ("job",), ()], ids=["foreground", "person", "pass"])
+def test_a_guard_whose_runner_was_killed_goes_on_and_records_alone(stage: Stage, words: tuple[str, ...]) -> None:
+    stage.jobs(f"#: name=job\n* * * * * {QUIET}\n#: name=every\n@every 1s {QUIET}\n")
+    with stage.start(*words) as runner:
+        assert stage.exists("started")
+        run = run_of(stage)
+        kill(runner.pid)
+    (stage.root / "release").touch()
+    assert wait_until(lambda: {end[0] for end in ends(stage)} == {"ended"})
+    assert set(ends(stage)) == {("ended", "failed", "exit")}
+    first = run_of(stage)
+    assert (first["id"], first["exit_code"], first["output_bytes"]) == (run["id"], 7, 4)
+    assert wait_until(lambda: not stage.members())
+
+
+def test_the_next_runner_takes_a_living_run_of_an_older_one_for_what_it_is(stage: Stage) -> None:
+    stage.jobs(f"#: name=job\n@every 1s {QUIET}\n")
+    with stage.foreground() as runner:
+        assert stage.exists("started")
+        kill(runner.pid)
+    run = run_of(stage)
+    with stage.foreground() as runner:
+        assert stage.heard("skipped", job="job")
+        assert f"held by run {run['id']} of job (pid {run['guard_pid']})" in stage.events("skipped")[0]["detail"]
+        (stage.root / "release").touch()
+        assert wait_until(lambda: run_of(stage)["state"] == "ended")
+        assert wait_until(lambda: len(ledger.runs(stage.place.state)) >= 2)  # and the next fire starts
+    assert ends(stage)[0] == ("ended", "failed", "exit")
+    assert not stage.events("ended", run=run["id"], recovered=True)
+
+
+def test_the_foreground_notices_at_once_that_a_guard_was_killed_and_ends_its_job(stage: Stage) -> None:
+    stage.jobs(f"#: name=job\n@every 1s {WORK}\n")
+    with stage.foreground() as runner:
+        assert stage.exists("started")
+        run = run_of(stage)
+        stage.jobs("")  # the runner has read them: no other pass is due but those of the job itself
+        kill(run["guard_pid"])
+        assert stage.heard("ended", run=run["id"])
+        (ended,) = stage.events("ended", run=run["id"])
+        assert (ended["outcome"], ended["reason"]) == ("interrupted", "guard-died")
+        assert "processes were still there and were killed" in ended["detail"]
+        assert wait_until(lambda: len(ledger.runs(stage.place.state)) >= 2)  # the lock is free: the next fire starts
+        runner.terminate()
+        assert runner.wait(60) == 0
+    assert ends(stage)[0] == ("ended", "interrupted", "guard-died")
+    assert wait_until(lambda: not stage.members(), 20)
+
+
+def test_a_person_whose_guard_was_killed_is_told_and_nothing_is_left(stage: Stage) -> None:
+    stage.jobs(f"#: name=job\n0 0 29 2 * {WORK}\n")
+    with stage.start("job") as runner:
+        assert stage.exists("started")
+        kill(run_of(stage)["guard_pid"])
+        assert runner.wait(60) == 1
+    assert "job interrupted: the guard of this run was killed" in stage.err
+    assert ends(stage) == [("ended", "interrupted", "guard-died")]
+    assert stage.members() == []
+
+
+def test_a_pass_whose_guard_was_killed_tells_it_as_a_failure(stage: Stage) -> None:
+    stage.jobs(f"#: name=job\n* * * * * {WORK}\n")
+    with stage.start() as runner:
+        assert stage.exists("started")
+        kill(run_of(stage)["guard_pid"])
+        assert runner.wait(60) == 1
+    assert "runjobs: job: interrupted: the guard of this run was killed" in stage.err
+    assert stage.members() == []
+
+
+def test_where_both_were_killed_the_next_pass_ends_what_is_left_and_the_next_fire_starts(stage: Stage) -> None:
+    stage.jobs(f"#: name=job lock=database\n@every 1s {WORK}\n")
+    with stage.start() as runner:
+        assert stage.exists("started")
+        run = run_of(stage)
+        kill(runner.pid)
+        kill(run["guard_pid"])
+    assert stage.members()  # nobody has ended the job
+    assert wait_until(lambda: stage.place.call("run").returncode is not None and len(ends(stage)) > 1)
+    assert ends(stage)[0] == ("ended", "interrupted", "guard-died")
+    assert set(ends(stage)[1:]) == {("ended", "ok", "")}
+    assert (stage.root / "runs").read_text().split() == [row["id"] for row in ledger.runs(stage.place.state)]
+    assert stage.members() == []
+    assert "processes were still there and were killed" in run_of(stage)["detail"]
+
+
+def test_the_pass_that_finds_it_says_so_and_the_one_after_is_silent(stage: Stage) -> None:
+    stage.jobs(f"#: name=job\n0 0 29 2 * {WORK}\n")
+    with stage.start("job") as runner:
+        assert stage.exists("started")
+        run = run_of(stage)
+        kill(runner.pid)
+        kill(run["guard_pid"])
+    first, second = stage.place.call("run"), stage.place.call("run")
+    assert (first.returncode, first.stdout) == (1, "")
+    assert "runjobs: job: interrupted: the guard of this run was killed; " in first.stderr
+    assert f"(run {run['id']}, found now)" in first.stderr
+    assert (second.returncode, second.stderr) == (0, "")
+    assert stage.members() == []
+
+
+def test_an_end_that_only_the_lock_file_knows_is_recorded_by_the_next_pass(stage: Stage) -> None:
+    stage.jobs(f"#: name=job\n0 0 29 2 * {QUIET}\n")
+    with stage.start("job") as runner:
+        assert stage.exists("started")
+        run = run_of(stage)
+        runner.send_signal(signal.SIGSTOP)  # it takes nothing down any more
+        (stage.root / "release").touch()
+        assert wait_until(lambda: "end" in locks.read(stage.place.state / "locks" / "job.job"))
+        kill(run["guard_pid"])
+        kill(runner.pid)
+    assert ends(stage) == [("running", None, None)]
+    ended = stage.place.call("run")
+    assert ended.returncode == 1
+    assert "job: failed: exit code 7" in ended.stderr
+    found = run_of(stage)
+    assert ends(stage) == [("ended", "failed", "exit")]
+    assert (found["exit_code"], found["output_bytes"]) == (7, 4)
+    assert found["ended_at"] > found["started_at"]
+
+
+def test_a_runner_that_was_suspended_while_its_run_ended_records_it_afterwards(stage: Stage) -> None:
+    stage.jobs(f"#: name=job\n0 0 29 2 * {QUIET}\n")
+    with stage.start("job") as runner:
+        assert stage.exists("started")
+        run_of(stage)
+        runner.send_signal(signal.SIGSTOP)
+        (stage.root / "release").touch()
+        assert wait_until(lambda: "end" in locks.read(stage.place.state / "locks" / "job.job"))
+        runner.send_signal(signal.SIGCONT)
+        assert runner.wait(60) == 7
+    assert ends(stage) == [("ended", "failed", "exit")]
+
+
+def test_the_claim_of_a_runner_killed_before_its_start_is_taken_over_and_started_once(stage: Stage) -> None:
+    stage.jobs("#: name=job\n* * * * * echo $RUNJOBS_SCHEDULED_AT >>runs\n")
+    killed_at(stage, CLAIMED)
+    assert [(fire["state"], fire["outcome"]) for fire in ledger.fires(stage.place.state)] == [("claimed", None)]
+    ended = stage.place.call("run")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    fires = ledger.fires(stage.place.state)
+    assert {fire["outcome"] for fire in fires} == {"ok"}
+    assert len((stage.root / "runs").read_text().split()) == len(fires)
+
+
+def test_a_claim_that_comes_too_late_to_start_is_missed(stage: Stage) -> None:
+    stage.jobs("#: name=job start-within=1s\n@every 1s echo $RUNJOBS_SCHEDULED_AT >>runs\n")
+    killed_at(stage, CLAIMED)
+    (claimed,) = [fire for fire in ledger.fires(stage.place.state) if fire["state"] == "claimed"]
+    assert wait_until(lambda: time.time() * 1000 > claimed["scheduled_at"] + 1000)
+    assert stage.place.call("run").returncode == 0
+    (fire,) = [fire for fire in ledger.fires(stage.place.state) if fire["id"] == claimed["id"]]
+    ran = (stage.root / "runs").read_text().split() if (stage.root / "runs").exists() else []
+    assert (fire["state"], fire["outcome"], fire["reason"]) == ("ended", "missed", "down")
+    ok = [each for each in ledger.fires(stage.place.state) if each["outcome"] == "ok"]
+    assert len(ran) == len(ok)
+
+
+def test_a_run_whose_runner_was_killed_before_it_forked_the_guard_is_interrupted(stage: Stage) -> None:
+    stage.jobs("#: name=job\n* * * * * echo ran >>runs\n")
+    killed_at(stage, STARTING)
+    assert ends(stage) == [("starting", None, None)]
+    ended = stage.place.call("run")
+    assert ended.returncode == 1
+    assert ends(stage)[0] == ("ended", "interrupted", "guard-died")
+    assert [fire["state"] for fire in ledger.fires(stage.place.state)] == ["ended"] * len(ends(stage))
+
+
+def test_a_persons_call_that_was_killed_before_its_start_is_not_started_by_others(stage: Stage) -> None:
+    stage.jobs("#: name=job\n0 0 29 2 * touch ran\n")
+    killed_at(stage, CLAIMED, "job")
+    stage.place.call("run")
+    (fire,) = ledger.fires(stage.place.state)
+    assert (fire["state"], fire["outcome"], fire["reason"]) == ("ended", "interrupted", "runner-died")
+    assert not (stage.root / "ran").exists()
+
+
+def test_of_runs_that_overlap_only_the_one_whose_guard_was_killed_is_interrupted(stage: Stage) -> None:
+    stage.jobs(f"#: name=job overlap=allow\n0 0 29 2 * touch started.$RUNJOBS_RUN_ID; {QUIET}\n")
+    with stage.start("job") as one, stage.start("job") as two:
+        assert wait_until(lambda: len(list(stage.root.glob("started.*"))) == 2)
+        assert wait_until(lambda: all(run["pid"] for run in ledger.runs(stage.place.state)))
+        kill(one.pid)
+        kill(two.pid)
+        dead, living = ledger.runs(stage.place.state)
+        kill(dead["guard_pid"])
+    assert dead["lock"] != living["lock"]
+    assert stage.place.call("run").returncode == 1
+    (stage.root / "release").touch()
+    assert wait_until(lambda: {run["state"] for run in ledger.runs(stage.place.state)} == {"ended"})
+    found = {run["id"]: (run["outcome"], run["exit_code"]) for run in ledger.runs(stage.place.state)}
+    assert found == {dead["id"]: ("interrupted", None), living["id"]: ("failed", 7)}
+
+
+def test_a_pass_leaves_a_run_alone_whose_guard_lives(stage: Stage) -> None:
+    stage.jobs(f"#: name=job\n0 0 29 2 * {QUIET}\n")
+    with stage.start("job") as runner:
+        assert stage.exists("started")
+        run_of(stage)
+        ended = stage.place.call("run")
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert ends(stage) == [("running", None, None)]
+        (stage.root / "release").touch()
+        assert runner.wait(60) == 7
+
+
+@pytest.mark.skipif(bool(namespaces.why_not()), reason=namespaces.why_not())
+def test_reboot_fires_once_per_start_of_the_machine_or_container(stage: Stage) -> None:
+    stage.jobs("#: name=boot\n@reboot echo $RUNJOBS_SCHEDULED_AT >>boots\n")
+    twice = ["sh", "-c", '"$@" && "$@"', "sh", *stage.place.command("run")]
+    for number in (1, 2):
+        machine = subprocess.run(
+            namespaces.as_pid_1(twice), env=environment(), stdin=subprocess.DEVNULL, timeout=120, check=False
+        )
+        assert machine.returncode == 0
+        assert len((stage.root / "boots").read_text().split()) == number
+    assert [(fire["trigger"], fire["outcome"]) for fire in ledger.fires(stage.place.state)] == [("reboot", "ok")] * 2
+
+
+def test_a_run_whose_lock_outlives_its_guard_is_settled_once_the_lock_is_free(tmp_path: Path) -> None:
+    events: list[Event] = []
+    folder, opened = open_state(resolve([str(tmp_path)], str(tmp_path / "state")), print)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    engine = Engine(folder, opened, Manner("call", Passthrough.NONE, None), events.append)
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    lock = locks.take(folder.locks / "job.backup")
+    assert lock is not None
+    fire = Fire("backup", Trigger.MANUAL, engine.now(), "asked")
+    claimed = opened.claim_one(engine.runner, engine.now(), fire)
+    assert claimed is not None
+    opened.start(engine.runner, engine.now(), [Start("run-1", claimed.fire_id, 1, lock.path, "")], [])
+    engine.crew.bereaved.append(Member("run-1", job_of("@daily"), fire, str(folder.logs / "backup" / "run-1.log")))
+    engine.settle_bereaved()
+    assert (engine.crew.is_busy, events) == (True, [])
+    os.close(lock.fd)
+    engine.settle_bereaved()
+    assert not engine.crew.is_busy
+    assert [(event.run, event.facts["outcome"], event.facts["reason"]) for event in events] == [
+        ("run-1", "interrupted", "guard-died")
+    ]
+    assert opened.unended() == []
+    engine.close()
+    opened.close()
