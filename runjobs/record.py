@@ -8,6 +8,7 @@ than the ledger then speaks to the version that knows it.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,13 +18,17 @@ from runjobs.adapters.ledger import LedgerError
 from runjobs.adapters.ledger.sqlite import open_ledger
 from runjobs.core.run import RunEnd
 
+# where the package is, installed or not; asked here, since a guard has left the folder that its runner was called in
+ROOT: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PATIENCE: Final = 120  # seconds for a busy disk; the end stands in the lock file besides
 
 
 def record_end(ledger: Path, end: RunEnd) -> None:
     """Have an end recorded by a process of its own; what fails is left to recovery, which reads the lock file."""
     words = (sys.executable, "-m", "runjobs.record", str(ledger))
-    subprocess.run(words, input=json.dumps(end._asdict()).encode(), check=False, timeout=PATIENCE, capture_output=True)
+    text = json.dumps(end._asdict()).encode()
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (ROOT, os.environ.get("PYTHONPATH", ""))))}
+    subprocess.run(words, input=text, env=environment, check=False, timeout=PATIENCE, capture_output=True)
 
 
 def main() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 import time
@@ -31,14 +32,31 @@ def local_zone(environ: Mapping[str, str] | None = None, localtime: Path = LOCAL
     name = (os.environ if environ is None else environ).get("TZ", "").removeprefix(":")
     try:
         if name:
-            return ZoneInfo(name)
+            return _zone(name)
         _, found, key = str(localtime.resolve()).partition("/zoneinfo/")
         if found:
             return ZoneInfo(key)
         with localtime.open("rb") as file:
             return ZoneInfo.from_file(file)
     except (OSError, ValueError, KeyError):
-        return UTC  # no zone data, or a POSIX rule in TZ, which zoneinfo can't read
+        return UTC  # no zone data, or a name or rule that is none
+
+
+def _zone(name: str) -> tzinfo:
+    """The zone of this name, or else of a POSIX rule such as `CET-1CEST,M3.5.0,M10.5.0/3`; ValueError for neither."""
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, KeyError):
+        return ZoneInfo.from_file(io.BytesIO(_footer_alone(name.encode("ascii"))), key=name)
+
+
+def _footer_alone(rule: bytes) -> bytes:
+    """Zone data in which everything is left to the footer, tzfile(5)."""
+    header = struct.pack(">4sc15x6l", b"TZif", b"2", 0, 0, 0, 0, 1, 4)
+    block = header + struct.pack(">lbb", 0, 0, 0) + b"UTC\0"
+    return block + block + b"\n" + rule + b"\n"
 
 
 def boot_id() -> str:

@@ -24,7 +24,7 @@ def test_tz_names_the_zone_with_or_without_a_colon(name: str) -> None:
     assert local_zone({"TZ": name}, NOWHERE) == ZoneInfo("Europe/Berlin")
 
 
-@pytest.mark.parametrize("name", ["Nowhere/AtAll", "CET-1CEST,M3.5.0,M10.5.0/3", "../../etc/passwd", "/etc/passwd"])
+@pytest.mark.parametrize("name", ["Nowhere/AtAll", "CET-99,nonsense", "\u00e9", "../../etc/passwd", "/etc/passwd"])
 def test_a_zone_that_cannot_be_read_is_utc_as_the_c_library_has_it(name: str) -> None:
     assert local_zone({"TZ": name}, NOWHERE) is UTC
 
@@ -102,3 +102,19 @@ def test_a_program_that_is_started_does_not_get_the_timer() -> None:
     timer = Timer()
     assert not os.get_inheritable(timer.fd)
     timer.close()
+
+
+@pytest.mark.parametrize(
+    ("rule", "winter", "summer"),
+    [
+        ("CET-1CEST,M3.5.0,M10.5.0/3", 60, 120),
+        ("<+0330>-3:30", 210, 210),
+        ("GMT+3", -180, -180),
+        ("EST5EDT", -300, -240),
+    ],
+)
+def test_a_posix_rule_is_a_zone_too(rule: str, winter: int, summer: int) -> None:
+    zone = local_zone({"TZ": rule})
+    offsets = [datetime(2026, month, 1, tzinfo=UTC).astimezone(zone).utcoffset() for month in (1, 7)]
+    assert offsets == [timedelta(minutes=winter), timedelta(minutes=summer)]
+    assert str(zone) == rule  # a schedule's identity, which must be the same in each process
