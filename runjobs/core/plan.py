@@ -65,9 +65,19 @@ def decide(job: Job, mark: Mark | None, look: Look) -> Decision | None:
     if mark is None or mark.schedule_key != job.schedule.key:
         fresh = mark_after(job, look.back)
         return _decide_due(job, fresh, look) or Decision(job.name, fresh)
-    if mark.next_fire is not None and job.schedule.offset(mark.next_fire) != mark.offset:
-        mark = mark_after(job, mark.watermark)  # the zone's rules changed since the mark was made
-    return _decide_due(job, mark, look)
+    return _decide_due(job, refreshed(job, mark), look)
+
+
+def refreshed(job: Job, mark: Mark) -> Mark:
+    """The mark as it holds for the job as it is now: its jitter or its zone's rules may have changed meanwhile.
+
+    A store keeps milliseconds, and a share of jitter has microseconds: what was stored is a little early.
+    """
+    if mark.next_fire is None:
+        return mark
+    if job.schedule.offset(mark.next_fire) != mark.offset:
+        return mark_after(job, mark.watermark)
+    return mark._replace(next_start=start_of(job, mark.next_fire))
 
 
 def mark_after(job: Job, watermark: datetime) -> Mark:

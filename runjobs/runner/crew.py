@@ -136,35 +136,41 @@ class Crew:
         """Write all that was heard in this turn, then let the guards go: an end is on disk before its lock is free."""
         started, self._started = self._started, []
         ends, self._ends = self._ends, []
-        if started or ends:
-            self._write(started, ends)
+        is_written = self._write(started, ends) if started or ends else True
         for start in started:
             if (guard := self.guards.get(start.run_id)) is not None:
                 self._tell_start(guard.member, start)
         for end in ends:
-            guard = self.guards[end.run_id]
-            guard.channel.send(Ack(end.run_id))
-            if self.is_patient:
-                self._acknowledged.add(end.run_id)
-            else:
-                self._close(guard)
-            self.finish(guard.member, end)
+            if (guard := self.guards.get(end.run_id)) is not None:
+                self._let_go(guard, is_written=is_written)
+                self.finish(guard.member, end)
+
+    def _let_go(self, guard: Guard, *, is_written: bool) -> None:
+        """Answer that an end is on disk; where it is not, hang up, and the guard notes it in the run's lock file."""
+        if is_written:
+            guard.channel.send(Ack(guard.member.run_id))
+        if is_written and self.is_patient:
+            self._acknowledged.add(guard.member.run_id)
+        else:
+            self._close(guard)
 
     def finish(self, member: Member, end: RunEnd) -> None:
         """Take a run's end, recorded already, off the list, and tell of it."""
         self.on_end(member, end)
-        joblog.prune(os.path.dirname(member.log), member.job.options.keep, self.guards.keys())
+        with contextlib.suppress(OSError):  # an old log that can't be deleted is tried again after the next run
+            joblog.prune(os.path.dirname(member.log), member.job.options.keep, self.guards.keys())
         self._report(Event(from_seconds(end.ended_at), Happening.ENDED, member.job.name, member.run_id, facts_of(end)))
 
-    def _write(self, started: list[Started], ends: list[RunEnd]) -> None:
+    def _write(self, started: list[Started], ends: list[RunEnd]) -> bool:
         try:
             self._ledger.record(started, ends)
-            self._mute = False
         except LedgerError as error:
-            # the end stands in the run's lock file, from where recovery takes it to the ledger
             if not self._mute:
                 self._report(Event(self._now(), Happening.WARNING, facts={"message": str(error)}))
             self._mute = True
+            return False
+        self._mute = False
+        return True
 
     def _tell_start(self, member: Member, start: Started) -> None:
         facts = {"scheduled_at": member.fire.scheduled_at, "pid": start.process.pid}

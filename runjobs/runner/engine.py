@@ -15,7 +15,7 @@ from runjobs.adapters.ledger import Claimed, LedgerError, RunnerId
 from runjobs.core.environment import RunFacts
 from runjobs.core.event import Event, Happening
 from runjobs.core.fire import milliseconds
-from runjobs.core.plan import Boot, decide
+from runjobs.core.plan import Boot, decide, refreshed
 from runjobs.core.run import run_id
 from runjobs.guard import Assignment, Passthrough, warm
 from runjobs.record import record_end
@@ -110,8 +110,8 @@ class Engine:
 
     def recover(self, jobs: Mapping[str, Job]) -> None:
         """Settle what dead runners and dead guards left: runs are ended, claims taken over and started."""
-        self.tell_recovered(recovery.recover(self.ledger, self.crew.guards))
-        orphans = recovery.settle_claims(self.ledger, self.runner, jobs, self.now())
+        self.tell_recovered(recovery.recover(self.ledger, self.state.locks, self.crew.guards))
+        orphans = recovery.settle_claims(self.ledger, self.state.locks, self.runner, jobs, self.now())
         self.launch([Claimed(orphan.fire_id, orphan.fire) for orphan in orphans], jobs)
 
     def launch(self, claims: Sequence[Claimed], jobs: Mapping[str, Job]) -> list[Busy | RunEnd]:
@@ -138,7 +138,7 @@ class Engine:
         for member in members:
             give_up = self._patience.setdefault(member.run_id, self.monotonic() + PATIENCE)
             try:
-                end = recovery.settle_bereaved(self.ledger, member.run_id)
+                end = recovery.settle_bereaved(self.ledger, self.state.locks, member.run_id)
             except LedgerError as error:
                 self.report(Event(self.now(), Happening.WARNING, facts={"message": str(error)}))
                 end = recovery.unsettled(member.run_id)
@@ -147,6 +147,10 @@ class Engine:
                 continue
             del self._patience[member.run_id]
             self.crew.finish(member, end or recovery.unsettled(member.run_id))
+
+    def warn(self, error: Exception) -> None:
+        """Tell of something that went wrong and did not stop the runner."""
+        self.report(Event(self.now(), Happening.WARNING, facts={"message": str(error)}))
 
     def tell_recovered(self, ends: Sequence[tuple[Unended, RunEnd]]) -> None:
         """Tell of runs that an earlier runner or guard left open."""
@@ -198,7 +202,7 @@ def decide_all(
         if (decision := decide(job, mark, look)) is not None:
             decisions.append(decision)
         elif mark is not None:
-            held[name] = mark
+            held[name] = refreshed(job, mark)
     return decisions
 
 

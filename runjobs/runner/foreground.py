@@ -14,7 +14,7 @@ from runjobs.adapters.ledger import LedgerError
 from runjobs.adapters.signals import Signals
 from runjobs.core.event import Event, Happening
 from runjobs.core.outcome import Outcome
-from runjobs.core.plan import look_on
+from runjobs.core.plan import INSTANT, look_on
 from runjobs.guard import Stop
 from runjobs.runner.oneshot import STOPPING
 
@@ -66,17 +66,20 @@ class Foreground:
             self._timer.arm(self._queue[0][0] if self._queue else None)
             self._engine.crew.turn(None)
             self._engine.settle_bereaved()
+            earliest = self._queue[0][0] if self._queue else None
             if names := self._due():
-                self._pass(names)
+                self._pass(names, self._due_since(names, earliest))
         left = self._end()
         self._engine.report(self._event(Happening.RUNNER_STOPPED, left=left))
 
-    def _pass(self, names: Sequence[str] | None) -> None:
+    def _pass(self, names: Sequence[str] | None, back: datetime | None = None) -> None:
+        """A pass over these jobs (None: all). `back`: where a mark is gone or another's, they are due since then."""
         now = self._engine.now()
+        look = look_on(now, self._since, self._engine.boot)
         try:
-            marks = self._engine.run_due(self._jobs, look_on(now, self._since, self._engine.boot), names)
-        except LedgerError as error:
-            self._engine.report(self._event(Happening.WARNING, message=str(error)))
+            marks = self._engine.run_due(self._jobs, look._replace(back=back or now), names)
+        except (LedgerError, OSError) as error:
+            self._engine.warn(error)
             for name in self._jobs if names is None else names:
                 heapq.heappush(self._queue, (now + RETRY, name))
             return
@@ -93,6 +96,13 @@ class Foreground:
         while self._queue and self._queue[0][0] <= now:
             names.append(heapq.heappop(self._queue)[1])
         return names
+
+    def _due_since(self, names: Sequence[str], earliest: datetime | None) -> datetime | None:
+        """From when on these fires count. A runner with other jobs files may have dropped or replaced their marks."""
+        if earliest is None:
+            return None
+        jitter = max(self._jobs[name].options.jitter for name in names)
+        return max(self._since, earliest - jitter - INSTANT)
 
     def _hear(self) -> None:
         for number in self._signals.take():

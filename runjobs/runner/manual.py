@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from runjobs.adapters.ledger import Claimed
 from runjobs.core.fire import Fire, Trigger, milliseconds
 from runjobs.core.outcome import Outcome
 from runjobs.core.run import RunEnd, run_id
@@ -15,6 +14,7 @@ from runjobs.runner.oneshot import Ear, wait_for_all
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from runjobs.adapters.ledger import Claimed
     from runjobs.core.job import Job
     from runjobs.runner.engine import Engine
     from runjobs.runner.start import Busy
@@ -29,7 +29,7 @@ def run_now(engine: Engine, jobs: Sequence[Job], tell: Callable[[Job, Busy | Run
     ended: list[RunEnd] = []
     engine.crew.on_end = lambda _, end: ended.append(end)
     engine.crew.is_patient = True
-    engine.tell_recovered(recovery.recover(engine.ledger, ()))
+    engine.tell_recovered(recovery.recover(engine.ledger, engine.state.locks, ()))
     code = 0
     for job in jobs:
         one = _run_one(engine, job, tell, ended)
@@ -40,10 +40,7 @@ def run_now(engine: Engine, jobs: Sequence[Job], tell: Callable[[Job, Busy | Run
 
 
 def _run_one(engine: Engine, job: Job, tell: Callable[[Job, Busy | RunEnd], None], ended: list[RunEnd]) -> int:
-    now = engine.now()
-    fire = Fire(job.name, Trigger.MANUAL, now, run_id(milliseconds(now), os.getpid()))
-    claimed = engine.ledger.claim_one(engine.runner, now, fire)
-    if refused := engine.launch([claimed or Claimed(0, fire)], {job.name: job}):
+    if refused := engine.launch([_claim(engine, job)], {job.name: job}):
         tell(job, refused[0])
         return NOT_STARTED if isinstance(refused[0], RunEnd) else BUSY
     wait_for_all(engine)
@@ -52,4 +49,14 @@ def _run_one(engine: Engine, job: Job, tell: Callable[[Job, Busy | RunEnd], None
         tell(job, end)
     if end.verdict is Outcome.ERROR:
         return NOT_STARTED
-    return 0 if end.verdict is Outcome.OK else end.status
+    return 0 if end.verdict is Outcome.OK else end.status or 1  # stopped or failed, though it exited 0
+
+
+def _claim(engine: Engine, job: Job) -> Claimed:
+    """Claim a fire of this moment, under a number that no other call has drawn in the same millisecond."""
+    while True:
+        now = engine.now()
+        instance = run_id(milliseconds(now), int.from_bytes(os.urandom(2), "big"))
+        claimed = engine.ledger.claim_one(engine.runner, now, Fire(job.name, Trigger.MANUAL, now, instance))
+        if claimed is not None:
+            return claimed

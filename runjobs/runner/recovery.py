@@ -6,7 +6,6 @@ A run's guard is alive exactly while the run's lock is held. So the lock is take
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runjobs.adapters import cgroup, clock, locks
@@ -20,6 +19,7 @@ from runjobs.guard import kill_remains
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from runjobs.adapters.ledger import Ledger, Orphan, RunnerId
     from runjobs.adapters.locks import Lock
@@ -27,30 +27,47 @@ if TYPE_CHECKING:
     from runjobs.core.run import Unended
 
 
-def recover(ledger: Ledger, mine: Collection[str]) -> list[tuple[Unended, RunEnd]]:
-    """End every run whose guard is dead, but those in `mine`; the runs with their ends, as they were recorded."""
-    ends = []
-    for run in ledger.unended():
-        if run.run_id in mine:
-            continue
-        lock = locks.take(Path(run.lock))
-        if lock is None:
-            continue
-        try:
-            end = settle(run)
-            if ledger.record((), [end]):
-                ends.append((run, end))
-        finally:
-            os.close(lock.fd)
-    return ends
+def recover(ledger: Ledger, folder: Path, mine: Collection[str]) -> list[tuple[Unended, RunEnd]]:
+    """End every run whose guard is dead, but those in `mine`; the runs with their ends, as they were recorded.
+
+    `folder` is where the locks are: a state folder may have been moved, so of what is stored the name alone counts.
+    """
+    others = [run for run in ledger.unended() if run.run_id not in mine]
+    return [(run, end) for run in others if (end := _recover_one(ledger, folder, run)) is not None]
 
 
-def settle(run: Unended) -> RunEnd:
+def _recover_one(ledger: Ledger, folder: Path, run: Unended) -> RunEnd | None:
+    """End one run if its lock is free; None while it is held, or can't be opened, or somebody else ended the run."""
+    try:
+        lock = locks.take(lock_of(folder, run.lock))
+    except OSError:
+        return None
+    if lock is None:
+        return None
+    try:
+        if not _is_unended(ledger, run.run_id):
+            return None  # it ended well between our look and our lock, and what it left behind may live on
+        end = settle(run, folder)
+        return end if ledger.record((), [end]) else None
+    finally:
+        os.close(lock.fd)
+
+
+def _is_unended(ledger: Ledger, run_id: str) -> bool:
+    return any(run.run_id == run_id for run in ledger.unended())
+
+
+def lock_of(folder: Path, stored: str) -> Path:
+    """Where a lock is now whose path was stored."""
+    return folder / os.path.basename(stored)
+
+
+def settle(run: Unended, folder: Path) -> RunEnd:
     """How a run ended whose lock is free: as its guard noted, else interrupted, once nothing of it is left alive.
 
     The caller holds the run's lock.
     """
-    record = locks.read(Path(run.lock))
+    record = locks.read(lock_of(folder, run.lock))
     if record.get("run") == run.run_id and isinstance(noted := record.get("end"), dict):
         return _noted(run.run_id, noted)
     rebooted = run.process is not None and run.process.boot_id != clock.boot_id()
@@ -62,23 +79,14 @@ def settle(run: Unended) -> RunEnd:
     return RunEnd(run.run_id, Outcome.INTERRUPTED.value, reason, detail, ended_at=clock.now().timestamp())
 
 
-def settle_bereaved(ledger: Ledger, run_id: str) -> RunEnd | None:
+def settle_bereaved(ledger: Ledger, folder: Path, run_id: str) -> RunEnd | None:
     """End a run of ours whose guard died; None while somebody holds its lock: what starts the job outlives its guard.
 
     Where another runner was faster, its record stands, and this end is only told.
     """
     for run in ledger.unended():
-        if run.run_id != run_id:
-            continue
-        lock = locks.take(Path(run.lock))
-        if lock is None:
-            return None
-        try:
-            end = settle(run)
-            ledger.record((), [end])
-            return end
-        finally:
-            os.close(lock.fd)
+        if run.run_id == run_id:
+            return _recover_one(ledger, folder, run)
     return unsettled(run_id)
 
 
@@ -88,14 +96,16 @@ def unsettled(run_id: str) -> RunEnd:
     return RunEnd(run_id, Outcome.INTERRUPTED.value, "guard-died", detail, ended_at=clock.now().timestamp())
 
 
-def settle_claims(ledger: Ledger, runner: RunnerId, jobs: Mapping[str, Job], now: datetime) -> list[Orphan]:
+def settle_claims(
+    ledger: Ledger, folder: Path, runner: RunnerId, jobs: Mapping[str, Job], now: datetime
+) -> list[Orphan]:
     """Take over the claims of dead runners that may still start, and end the others. Returns what is ours now.
 
     A pass starts or ends all that it claims, so a claim of our own was left by one that the ledger broke off.
     """
     ours = []
     for orphan in ledger.orphans():
-        if orphan.runner != runner.id and is_alive(orphan):
+        if orphan.runner != runner.id and is_alive(orphan, folder):
             continue
         if (skip := _verdict(orphan, jobs.get(orphan.fire.job), now)) is not None:
             ledger.drop(skip, orphan, now)
@@ -116,9 +126,9 @@ def _verdict(orphan: Orphan, job: Job | None, now: datetime) -> Skip | None:
     return None
 
 
-def is_alive(orphan: Orphan) -> bool:
+def is_alive(orphan: Orphan, folder: Path) -> bool:
     """Whether the runner that made a claim still holds its lock."""
-    path = Path(orphan.runner_lock)
+    path = lock_of(folder, orphan.runner_lock)
     if locks.read(path).get("runner") != orphan.runner:
         return False
     lock = locks.take(path)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runjobs.adapters import locks
-from runjobs.adapters.ledger import Skip
+from runjobs.adapters.ledger import LedgerError, Skip
 from runjobs.core.event import Event, Happening
 from runjobs.core.fire import milliseconds
 from runjobs.core.job import Overlap
@@ -90,7 +91,8 @@ class Batch:
         _settle_unended(self._engine, self._ready)
         for one in self._ready:
             for lock in one.locks:
-                locks.write(lock.fd, self._holders[lock.path])
+                with contextlib.suppress(OSError):  # a full disk costs the record, never the run
+                    locks.write(lock.fd, self._holders[lock.path])
         _fork_all(self._engine, [one for one in self._ready if owned is None or one.run_id in owned])
 
     def close(self) -> None:
@@ -155,7 +157,8 @@ def _fork_all(engine: Engine, ready: Sequence[Ready]) -> None:
                 continue
             engine.crew.take_on(Guard(member, pid, ours))
             for fd in assignment.lock_fds:
-                locks.write_pid(fd, pid)
+                with contextlib.suppress(OSError):
+                    locks.write_pid(fd, pid)
         engine.crew.turn(0)
 
 
@@ -181,7 +184,10 @@ def _fail(engine: Engine, member: Member, error: OSError) -> None:
     now = engine.now().timestamp()
     detail = f"no guard could be forked: {error.strerror}"
     end = RunEnd(member.run_id, Outcome.ERROR.value, "start", detail, started_at=now, ended_at=now)
-    engine.ledger.record((), [end])
+    try:
+        engine.ledger.record((), [end])
+    except LedgerError as refused:
+        engine.warn(refused)
     engine.crew.finish(member, end)
 
 
@@ -210,12 +216,17 @@ def _take_locks(folder: Path, job: Job, ours: Mapping[str, dict[str, object]]) -
 
 def _settle_unended(engine: Engine, ready: Sequence[Ready]) -> None:
     """Whoever gains a lock settles the unended run under it before starting anything."""
-    gained = {one.locks[0].path: one.run_id for one in ready}
-    stale = [run for run in engine.ledger.unended() if gained.get(run.lock, run.run_id) != run.run_id]
-    if stale:
-        ends = [(run, recovery.settle(run)) for run in stale]
-        engine.ledger.record((), [end for _, end in ends])
-        engine.tell_recovered(ends)
+    gained = {os.path.basename(one.locks[0].path): one.run_id for one in ready}
+    try:
+        stale = [
+            run for run in engine.ledger.unended() if gained.get(os.path.basename(run.lock), run.run_id) != run.run_id
+        ]
+        ends = [(run, recovery.settle(run, engine.state.locks)) for run in stale]
+        if ends:
+            engine.ledger.record((), [end for _, end in ends])
+            engine.tell_recovered(ends)
+    except LedgerError as error:  # these runs are claimed on disk, so they must start; the old ones wait for recovery
+        engine.warn(error)
 
 
 def holder(one: Ready, engine: Engine) -> dict[str, object]:

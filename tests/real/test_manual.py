@@ -269,3 +269,16 @@ def test_output_to_a_terminal_is_the_jobs_alone(stage: Stage) -> None:
     terminal = Terminal(stage, "job")
     assert terminal.read_to_the_end() == 5
     assert terminal.shown == b"\x1b[1mbold\x1b[0m"
+
+
+@pytest.mark.parametrize(
+    ("options", "command"),
+    [
+        ("success-codes=1", "exit 0"),
+        ("", "trap 'exit 0' TERM; kill -TERM $(cut -d' ' -f4 /proc/$$/stat); sleep 100 & wait"),
+    ],
+    ids=["a failure by success-codes", "stopped through its guard"],
+)
+def test_a_run_that_is_not_ok_is_no_success_though_its_code_is_0(stage: Stage, options: str, command: str) -> None:
+    stage.jobs(f"#: name=job {options}\n0 0 29 2 * {command}\n")
+    assert stage.place.call("run", "job").returncode == 1

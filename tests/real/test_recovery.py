@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -27,7 +28,6 @@ from tests.real.support.stage import Stage, stage_in
 from tests.support.jobs import job_of
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -327,3 +327,47 @@ def test_a_run_whose_lock_outlives_its_guard_is_settled_once_the_lock_is_free(tm
     assert opened.unended() == []
     engine.close()
     opened.close()
+
+
+REFUSE = (
+    "CREATE TRIGGER refuse BEFORE UPDATE ON runs WHEN NEW.state = 'ended' BEGIN SELECT RAISE(ABORT, 'no room'); END"
+)
+
+
+def on_the_ledger(stage: Stage, statement: str) -> None:
+    connection = sqlite3.connect(stage.place.state / "ledger.sqlite3", timeout=30)
+    with connection:
+        connection.execute(statement)
+    connection.close()
+
+
+def test_an_end_that_the_ledger_refuses_at_once_is_found_by_the_next_pass_as_it_was(stage: Stage) -> None:
+    stage.jobs("#: name=job\n0 0 29 2 * sleep 1000 & echo $! >left; exit 7\n")
+    stage.place.call("run")  # which makes the ledger
+    on_the_ledger(stage, REFUSE)
+    assert stage.place.call("run", "job").returncode == 7
+    assert ends(stage) == [("running", None, None)]
+    on_the_ledger(stage, "DROP TRIGGER refuse")
+
+    def is_found() -> bool:  # once its guard, which tries for itself, has let go of the lock
+        stage.place.call("run")
+        return ends(stage) == [("ended", "failed", "exit")]
+
+    assert wait_until(is_found, 60)
+    os.kill(int((stage.root / "left").read_text()), 0)  # what it left behind lives on
+
+
+def test_a_state_folder_that_was_moved_with_a_run_open_heals_itself(stage: Stage) -> None:
+    stage.jobs("#: name=job\n0 0 29 2 * touch started; sleep 1000\n")
+    with stage.start("job") as runner:
+        assert stage.exists("started")
+        guard = run_of(stage)["guard_pid"]
+        os.kill(runner.pid, signal.SIGKILL)
+        os.kill(guard, signal.SIGKILL)
+        runner.wait(60)
+    moved = stage.place.state.with_name("moved")
+    stage.place.state.rename(moved)
+    found = stage.place.call("run", "--state", str(moved))
+    assert found.returncode == 1
+    assert "job: interrupted" in found.stderr
+    assert ledger.runs(moved)[0]["outcome"] == "interrupted"

@@ -131,12 +131,12 @@ def test_the_end_of_a_run_fits_with_the_longest_name_and_any_detail(path: Path, 
 def test_an_end_that_the_guard_noted_is_the_end_that_recovery_finds(path: Path, held: Lock) -> None:
     end = RunEnd("run-1", "failed", "exit", "exit code 3", 3, None, 1.5, 2.5, 0.25, 0.125, 4096, output_bytes=12)
     note([held], {"run": "run-1", "job": "backup"}, end._replace(leftovers=((7, "sleep"),)))
-    assert settle(UNENDED._replace(run_id="run-1", lock=str(path))) == end
+    assert settle(UNENDED._replace(run_id="run-1", lock=str(path)), path.parent) == end
 
 
 def test_facts_that_a_later_version_notes_do_not_keep_an_end_from_being_found(path: Path, held: Lock) -> None:
     locks.write(held.fd, {"run": "run-1", "end": {"outcome": "ok", "weather": "fine"}})
-    assert settle(UNENDED._replace(run_id="run-1", lock=str(path))) == RunEnd("run-1", "ok")
+    assert settle(UNENDED._replace(run_id="run-1", lock=str(path)), path.parent) == RunEnd("run-1", "ok")
 
 
 @pytest.mark.parametrize("data", [b"", b"\0" * 1024, b"not json", b"[1]", b'"x"', b"\xff\xfe", b'{"run":', b"3"])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runjobs.core.fire import Fire, Mark, Trigger
-from runjobs.core.plan import Boot, Decision, Look, decide, look_on, look_once, mark_after, start_of
+from runjobs.core.fire import Fire, Mark, Trigger, from_milliseconds, milliseconds
+from runjobs.core.plan import Boot, Decision, Look, decide, look_on, look_once, mark_after, refreshed, start_of
 from tests.support.jobs import job_of
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -122,6 +123,24 @@ def test_jitter_delays_the_start_and_is_no_part_of_the_fire() -> None:
     assert decide(job, mark, look_on(start - SECOND, NOON - HOUR, BOOT)) is None
     decision = decided(decide(job, mark, look_on(start, NOON - HOUR, BOOT)))
     assert decision.claims == (scheduled("backup", NOON),)
+
+
+@pytest.mark.parametrize("microseconds", [1, 300, 999])
+def test_a_start_that_a_store_rounded_down_to_milliseconds_is_neither_early_nor_an_error(microseconds: int) -> None:
+    job = job_of("0 12 * * *", "jitter=5m")
+    mark = mark_after(job, NOON - HOUR)
+    stored = mark._replace(next_start=from_milliseconds(milliseconds(start_of(job, NOON))))
+    at = start_of(job, NOON)
+    early = at - timedelta(microseconds=microseconds)
+    assert decide(job, stored, look_on(early, NOON - HOUR, BOOT)) is None
+    assert refreshed(job, stored).next_start == at
+    assert decided(decide(job, stored, look_on(at, NOON - HOUR, BOOT))).claims
+
+
+def test_jitter_that_was_raised_or_dropped_since_counts_at_once() -> None:
+    plain, spread = job_of("0 12 * * *"), job_of("0 12 * * *", "jitter=50m")
+    assert decide(spread, mark_after(plain, NOON - HOUR), look_once(NOON, BOOT)) is None
+    assert decided(decide(plain, mark_after(spread, NOON - HOUR), look_once(NOON, BOOT))).claims
 
 
 def test_a_schedule_that_is_over_leaves_a_mark_without_a_next_fire() -> None:
