@@ -13,9 +13,9 @@ from runjobs.core.errors import Severity
 from runjobs.core.names import merge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from runjobs.adapters.files import Skipped
+    from runjobs.adapters.files import Folder, Skipped
     from runjobs.adapters.ledger import Ledger
     from runjobs.adapters.statefolder import StateFolder
     from runjobs.core.crontab import JobsFile
@@ -39,10 +39,18 @@ class Loaded(NamedTuple):
         return [problem for problem in self.problems if problem.severity is Severity.ERROR]
 
 
-def load_jobs(settings: Settings) -> Loaded:
-    """Read and parse every jobs file. What is wrong with them is in the result; nothing is raised."""
+def read_jobs(settings: Settings) -> list[Folder]:
+    """Read every jobs file. What is wrong with them is in the result; nothing is raised."""
     uid = os.geteuid()
-    folders = [files.read_folder(path, trust=settings.trust_jobs, uid=uid) for path in settings.jobs]
+    return [files.read_folder(path, trust=settings.trust_jobs, uid=uid) for path in settings.jobs]
+
+
+def load_jobs(settings: Settings, folders: Sequence[Folder] | None = None) -> Loaded:
+    """Parse every jobs file, of these folders or else as they are now; nothing is raised.
+
+    `files` of the result are in the order of the folders' files.
+    """
+    folders = read_jobs(settings) if folders is None else folders
     parsed = tuple(
         parse(file.text, source=file.path, user_column=settings.user_column, local=settings.local)
         for folder in folders

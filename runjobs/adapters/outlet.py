@@ -87,11 +87,11 @@ class Stream:
             self._socket.close()
 
 
-class Passage:
-    """Passes bytes on untouched. While some are pending, read no more: the writer waits as at a shell's pipe."""
+class _Queue:
+    """Bytes on their way to a stream, as far as it has not taken them yet."""
 
     def __init__(self, descriptor: int) -> None:
-        """Pass on to this descriptor."""
+        """Write to this descriptor."""
         self._stream = Stream(descriptor)
         self._waiting = bytearray()
 
@@ -104,6 +104,14 @@ class Passage:
     def is_pending(self) -> bool:
         """Whether bytes wait for the reader."""
         return bool(self._waiting)
+
+    def close(self) -> None:
+        """Close what was opened here; bytes that nobody took are gone."""
+        self._stream.close()
+
+
+class Passage(_Queue):
+    """Passes bytes on untouched. While some are pending, read no more: the writer waits as at a shell's pipe."""
 
     @property
     def is_patient(self) -> bool:
@@ -128,12 +136,8 @@ class Passage:
     def finish(self) -> None:
         """There will be no more."""
 
-    def close(self) -> None:
-        """Close what was opened here; bytes that nobody took are gone."""
-        self._stream.close()
 
-
-class Outlet:
+class Outlet(_Queue):
     """Passes lines on, each made complete by `frame`, in writes that don't mix with those of others.
 
     Nothing waits for the reader: when it is slow, and ROOM is used up, whole lines are dropped and their number told.
@@ -141,22 +145,11 @@ class Outlet:
 
     def __init__(self, descriptor: int, frame: Frame, longest: int = TEXT_LINE) -> None:
         """Write to this descriptor; `frame` is given whole lines of at most `longest` bytes, each with its newline."""
-        self._stream = Stream(descriptor)
+        super().__init__(descriptor)
         self._frame = frame
         self._longest = longest
-        self._waiting = bytearray()
         self._partial = b""
         self._dropped = 0
-
-    @property
-    def descriptor(self) -> int:
-        """What to poll for POLLOUT while lines are pending."""
-        return self._stream.descriptor
-
-    @property
-    def is_pending(self) -> bool:
-        """Whether lines wait for the reader."""
-        return bool(self._waiting)
 
     @property
     def is_patient(self) -> bool:
@@ -187,10 +180,6 @@ class Outlet:
                 return
             del self._waiting[:written]
         self._tell_dropped()
-
-    def close(self) -> None:
-        """Close what was opened here; lines that nobody took are gone."""
-        self._stream.close()
 
     def _take(self, data: bytes) -> None:
         block, newline, rest = (self._partial + data).rpartition(b"\n")

@@ -20,6 +20,7 @@ from runjobs.render.text import counted, printable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from runjobs.adapters.files import Folder
     from runjobs.settings import Settings
     from runjobs.wiring import Loaded
 
@@ -53,24 +54,22 @@ def check(
 
 def examine(settings: Settings) -> tuple[Loaded, list[Problem]]:
     """Load the jobs and return all that is to be said of them, in the order of files and lines."""
-    from runjobs.wiring import load_jobs
+    from runjobs.wiring import load_jobs, read_jobs
 
-    loaded = load_jobs(settings)
-    problems = [*loaded.problems, *find_surprises(settings)]
+    folders = read_jobs(settings)
+    loaded = load_jobs(settings, folders)
+    problems = [*loaded.problems, *find_surprises(loaded, folders)]
     return loaded, sorted(problems, key=lambda problem: problem.place)
 
 
-def find_surprises(settings: Settings) -> Iterator[Problem]:
-    """Read the files once more, as text too, and yield what will surprise in them."""
-    from runjobs.adapters.files import read_folder
-    from runjobs.core.crontab import parse
+def find_surprises(loaded: Loaded, folders: Sequence[Folder]) -> Iterator[Problem]:
+    """Yield what will surprise in the files that were loaded from these folders."""
     from runjobs.core.surprises import surprises
 
     now, path = datetime.now(UTC), os.environ.get("PATH", os.defpath)
-    for folder in (read_folder(path, trust=settings.trust_jobs, uid=os.geteuid()) for path in settings.jobs):
-        for file in folder.files:
-            jobs = parse(file.text, source=file.path, user_column=settings.user_column, local=settings.local)
-            yield from surprises(jobs, file.text, now=now, path=path, find_command=command_exists)
+    texts = [file.text for folder in folders for file in folder.files]
+    for jobs, text in zip(loaded.files, texts, strict=True):
+        yield from surprises(jobs, text, now=now, path=path, find_command=command_exists)
 
 
 def command_exists(word: str, path: str) -> bool:

@@ -140,7 +140,7 @@ class Engine:
             try:
                 end = recovery.settle_bereaved(self.ledger, self.state.locks, member.run_id)
             except LedgerError as error:
-                self.report(Event(self.now(), Happening.WARNING, facts={"message": str(error)}))
+                self.warn(error)
                 end = recovery.unsettled(member.run_id)
             if end is None and self.monotonic() < give_up:
                 self.crew.bereaved.append(member)
