@@ -19,6 +19,11 @@ class Happening(Enum):
     STARTED = "started"
     ENDED = "ended"
     SKIPPED = "skipped"
+    WAITING = "waiting"
+    GIVEN_UP = "given-up"
+    ADOPTED = "adopted"
+    CLOCK_SET = "clock-set"
+    SUSPENDED = "suspended"
     MISSED = "missed"
     STUCK = "stuck"
 

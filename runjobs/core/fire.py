@@ -32,6 +32,36 @@ class Fire(NamedTuple):
         return self.instance or str(milliseconds(self.scheduled_at))
 
 
+class WaitFor(Enum):
+    """What a fire waits for that is claimed and does not run: the reason of a wait, on record and in events."""
+
+    RETRY = "retry"  # its last run went wrong
+    RERUN = "rerun"  # its last run was cut short
+    AFTER = "after"  # the jobs that it comes after
+    OVERLAP = "overlap"  # the run that holds its lock
+    POOL = "pool"  # a place in its pool
+    PARALLEL = "parallel"  # the runner's bound, --max-parallel
+
+
+class Waiting(NamedTuple):
+    """A fire that waits, on record.
+
+    `since` is when it began to wait. `not_before` is when it may be tried next: of a retry, when it is due; of any
+    other wait, when it began. `attempts` counts the runs it has had, and `outcome` is the last one's ("" of none).
+    `runner` owns it: it alone starts it, as long as it lives, which is while `runner_lock` is held and names it.
+    """
+
+    fire_id: int
+    fire: Fire
+    wait: WaitFor
+    since: datetime
+    not_before: datetime
+    attempts: int
+    outcome: str
+    runner: str
+    runner_lock: str
+
+
 class Mark(NamedTuple):
     """How far a job's fires are accounted for.
 

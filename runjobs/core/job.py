@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from runjobs.core.schedule import Schedule
@@ -20,7 +20,31 @@ class Overlap(Enum):
     """What a fire does while an earlier run of its job is still going."""
 
     SKIP = "skip"
+    QUEUE = "queue"
+    REPLACE = "replace"
     ALLOW = "allow"
+
+
+class Catchup(Enum):
+    """Which of the fires that are later than `start-within` still start."""
+
+    NONE = "none"
+    LAST = "last"
+    ALL = "all"
+
+
+class OnInterrupt(Enum):
+    """What becomes of a fire whose run was cut short."""
+
+    END = "end"
+    RERUN = "rerun"
+
+
+class Pool(NamedTuple):
+    """So many runs, of all jobs that name it, at once."""
+
+    name: str
+    size: int
 
 
 class Leftovers(Enum):
@@ -45,6 +69,14 @@ class Options:
     kill_after: timedelta = 10 * SECOND
     overlap: Overlap = Overlap.SKIP
     lock: str | None = None
+    pool: Pool | None = None
+    after: tuple[str, ...] = ()
+    retries: int = 0
+    retry_delay: timedelta = MINUTE
+    retry_ceiling: timedelta = 60 * MINUTE
+    retry_on: frozenset[int | str] | None = None  # exit codes and outcomes; None: whatever went wrong
+    on_interrupt: OnInterrupt = OnInterrupt.END
+    catchup: Catchup = Catchup.NONE
     success_codes: frozenset[int] = frozenset({0})
     start_within: timedelta = 10 * MINUTE
     jitter: timedelta = timedelta(0)
@@ -58,6 +90,9 @@ class Options:
     leftovers: Leftovers = Leftovers.KEEP
     log_limit: int = 10 * MEGABYTE  # bytes of output kept per run: half of it head, half of it tail
     keep: int = 30  # runs whose logs are kept
+    keep_for: timedelta | None = None  # how long they are kept
+    history: int = 10_000  # fires on record
+    history_for: timedelta | None = 400 * DAY
     enabled: bool = True
 
 

@@ -119,6 +119,11 @@ def merge(files: Iterable[JobsFile]) -> JobsFolder:
             first = kept.setdefault(job.name, job)
             if first is not job:
                 problems.append(same_name(job.name, Place(job.source, job.line), Place(first.source, first.line)))
+    if any(job.options.after for job in kept.values()):
+        from runjobs.core.order import check_order
+
+        ordered = check_order(kept)
+        return JobsFolder(tuple(ordered.jobs.values()), (*problems, *ordered.problems))
     return JobsFolder(tuple(kept.values()), tuple(problems))
 
 

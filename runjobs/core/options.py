@@ -1,191 +1,23 @@
-"""The option keys of `#:` directives: how each value is read, what it means, and what holds without it."""
+"""Looking up the options of `#:` directives: by key, with the nearest right word where there is none of it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
-from runjobs.core.duration import parse_duration
 from runjobs.core.errors import FieldError
 from runjobs.core.fieldkinds import nearest_word
-from runjobs.core.job import Base, Leftovers, Overlap
-from runjobs.core.names import check_name
-from runjobs.core.values import (
-    absolute_path,
-    choice,
-    not_yet,
-    parse_size,
-    positive,
-    success_codes,
-    timeout,
-    umask,
-    user_name,
-    whole_number,
-    yes_or_no,
-    zone_name,
-)
+from runjobs.core.option_table import OPTIONS, Option
+from runjobs.core.values import not_yet
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-class Option(NamedTuple):
-    """One key: `default` is as one would write it ("" where there is none), `doc` one sentence for people.
-
-    `parse` raises FieldError with offsets into the value. `once` keys can't be given in `#: defaults`.
-    """
-
-    key: str
-    parse: Callable[[str], object]
-    default: str
-    doc: str
-    example: str
-    once: bool = False
-
-
-OPTIONS: dict[str, Option] = {
-    option.key: option
-    for option in (
-        Option(
-            "name", check_name, "", "The job's name: how commands, records and locks call it.", "name=backup", once=True
-        ),
-        Option(
-            "timeout",
-            timeout,
-            "1d",
-            "How long a run may take before it is ended; `none` switches it off, as `@reboot` jobs have it.",
-            "timeout=30m",
-        ),
-        Option(
-            "kill-after",
-            parse_duration,
-            "10s",
-            "How long a run that is being ended has between TERM and KILL.",
-            "kill-after=1m",
-        ),
-        Option(
-            "overlap",
-            choice(Overlap, frozenset({"queue", "replace"})),
-            "skip",
-            "What a fire does while an earlier run still goes: `skip` it, or `allow` both.",
-            "overlap=allow",
-        ),
-        Option(
-            "lock", check_name, "", "A lock shared by several jobs: only one of them runs at a time.", "lock=database"
-        ),
-        Option(
-            "success-codes",
-            success_codes,
-            "0",
-            "The exit codes that count as success, as a list of numbers and ranges.",
-            "success-codes=0,2,10-19",
-        ),
-        Option(
-            "start-within",
-            positive,
-            "10m",
-            "How late a fire may still start; later it is recorded as missed.",
-            "start-within=1h",
-        ),
-        Option(
-            "jitter",
-            parse_duration,
-            "0s",
-            "Spreads starts over this long: each fire waits its own fixed share of it.",
-            "jitter=5m",
-        ),
-        Option(
-            "tz",
-            zone_name,
-            "",
-            "The time zone of the schedule; without it `CRON_TZ`, then the runner's local time.",
-            "tz=Europe/Berlin",
-        ),
-        Option(
-            "user",
-            user_name,
-            "",
-            "Who the job runs as (only root can); without it the user column, then the runner's user.",
-            "user=www-data",
-        ),
-        Option(
-            "cwd",
-            absolute_path,
-            "",
-            "The folder the job starts in, an absolute path; without it the user's home, as in cron.",
-            "cwd=/srv/app",
-        ),
-        Option(
-            "umask", umask, "", "The mask for files the job creates, in octal; without it the runner's.", "umask=027"
-        ),
-        Option(
-            "env-file",
-            absolute_path,
-            "",
-            "A file of NAME=value lines for the job's environment, read at each start; its values are never shown.",
-            "env-file=/etc/backup.env",
-        ),
-        Option(
-            "env",
-            choice(Base),
-            "inherit",
-            "What the job's environment starts from: all the runner was given, or `clean`, cron's few variables.",
-            "env=clean",
-        ),
-        Option(
-            "nice",
-            whole_number(-20, 19),
-            "0",
-            "Added to the job's niceness, from -20 (greedy, root only) to 19 (humble).",
-            "nice=10",
-        ),
-        Option(
-            "leftovers",
-            choice(Leftovers),
-            "keep",
-            "What happens to processes that a job leaves behind at its end: `keep` or `kill`.",
-            "leftovers=kill",
-        ),
-        Option(
-            "log-limit",
-            parse_size,
-            "10M",
-            "How much output is kept per run: half of it from the beginning, half from the end.",
-            "log-limit=64k",
-        ),
-        Option("keep", whole_number(1, 1_000_000), "30", "How many runs of the job have their output kept.", "keep=7"),
-        Option(
-            "enabled",
-            yes_or_no,
-            "yes",
-            "`no` keeps the job in the file, checked and listed, without firing it.",
-            "enabled=no",
-        ),
-        Option(
-            "fields",
-            whole_number(5, 7),
-            "5",
-            "How many fields the schedule has: 6 puts seconds first, 7 also a year last.",
-            "fields=6",
-        ),
-        Option(
-            "user-column",
-            yes_or_no,
-            "no",
-            "Says that each job of the file names its user before the command, as in /etc/crontab.",
-            "user-column",
-            once=True,
-        ),
-    )
-}
+__all__ = ["LATER", "OPTIONS", "Option", "find_option"]
 
 # keys that are to come: known, so that the message can be honest
-LATER = frozenset({"after", "catchup", "cpu", "expect-within", "memory", "notify", "notify-on", "on", "on-interrupt"})
-LATER |= {"pids", "pool", "recursive", "retries", "retry-delay", "retry-on", "settle"}
+LATER = frozenset({"cpu", "expect-within", "memory", "notify", "notify-on", "on", "pids", "recursive", "settle"})
 # what other tools call it
 _SYNONYMS = {
     "concurrency": "overlap",
     "concurrency-policy": "overlap",
     "deadline": "start-within",
+    "depends": "after",
+    "depends-on": "after",
     "dir": "cwd",
     "directory": "cwd",
     "exit-codes": "success-codes",
@@ -193,6 +25,8 @@ _SYNONYMS = {
     "id": "name",
     "random-delay": "jitter",
     "splay": "jitter",
+    "requires": "after",
+    "retry": "retries",
     "time-limit": "timeout",
     "time-zone": "tz",
     "timezone": "tz",

@@ -13,6 +13,7 @@ class State(Enum):
     """Where a fire or run is in its life; ENDED has an outcome."""
 
     CLAIMED = "claimed"
+    WAITING = "waiting"
     STARTING = "starting"
     RUNNING = "running"
     ENDED = "ended"

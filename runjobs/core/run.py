@@ -41,6 +41,7 @@ class RunEnd(NamedTuple):
     output_bytes: int = 0
     dropped_bytes: int = 0
     leftovers: tuple[tuple[int, str], ...] = ()
+    again_at: float | None = None  # when the fire is to be tried again, seconds since the epoch; None: this is its end
 
     @property
     def verdict(self) -> Outcome:
@@ -96,3 +97,6 @@ class Unended(NamedTuple):
     lock: str
     guard_pid: int | None
     process: ProcessId | None
+    attempt: int = 1
+    runner: str = ""
+    runner_lock: str = ""

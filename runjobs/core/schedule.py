@@ -100,7 +100,7 @@ class CronSchedule(Schedule):
 
     def offset(self, instant: datetime) -> timedelta:
         """Return how far the zone's wall clock is ahead of UTC at an instant."""
-        return timedelta(seconds=self.zone.offset(to_seconds(instant)))
+        return self.zone.offset_at(instant)
 
     @property
     def fields(self) -> tuple[Field, ...]:

@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from runjobs.core.duration import parse_duration
 from runjobs.core.errors import FieldError
+from runjobs.core.job import Pool
+from runjobs.core.names import check_name
+
+YEAR = timedelta(days=366)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,19 +28,32 @@ def positive(text: str) -> timedelta:
     return duration
 
 
+def up_to_a_year(text: str) -> timedelta:
+    """Read a duration of at most a year: what is to happen by then can be written down as a time."""
+    duration = parse_duration(text)
+    if duration > YEAR:
+        raise FieldError("the duration is longer than a year", "write 366d or less")
+    return duration
+
+
 def timeout(text: str) -> timedelta | None:
     """Read a duration, or `none` for no limit."""
     return None if text == "none" else positive(text)
 
 
-def choice(kind: type[Choice], later: frozenset[str] = frozenset()) -> Callable[[str], Choice]:
-    """Read one of an enum's values; `later` are words of the design that this version can't do."""
+def keep_for(text: str) -> timedelta | None:
+    """Read how long something is kept, or `none` for ever."""
+    return None if text == "none" else positive(text)
+
+
+def choice(kind: type[Choice]) -> Callable[[str], Choice]:
+    """Read one of an enum's values."""
     words = {member.value: member for member in kind}
 
     def parse(text: str) -> Choice:
-        if text in words:
-            return words[text]
-        raise not_yet(text) if text in later else FieldError(f"{text!r} is not a choice here", _one_of(words))
+        if text not in words:
+            raise FieldError(f"{text!r} is not a choice here", _one_of(words))
+        return words[text]
 
     return parse
 
@@ -71,6 +88,8 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+RETRY_WORDS = ("signal", "timeout", "error")
+_pool_size = whole_number(1, 1000)
 _exit_code = whole_number(0, 255)  # what wait(2) can report
 
 
@@ -94,6 +113,50 @@ def _code_range(item: str) -> set[int]:
     if last < first:
         raise FieldError(f"the range {item} runs backwards", f"write {last}-{first}")
     return set(range(first, last + 1))
+
+
+def retry_on(text: str) -> frozenset[int | str]:
+    """Read `1,75,100-110,timeout`: exit codes and ranges of them, and the words for other ways to go wrong."""
+    chosen: set[int | str] = set()
+    start = 0
+    for item in text.split(","):
+        if item in RETRY_WORDS:
+            chosen.add(item)
+        elif item[:1].isalpha():
+            hint = f"write exit codes, or {', '.join(RETRY_WORDS)}"
+            raise FieldError(f"{item!r} is no way for a run to go wrong", hint, start=start, end=start + len(item))
+        else:
+            try:
+                chosen |= _code_range(item)
+            except FieldError as error:
+                raise FieldError(error.message, error.hint, start=start, end=start + len(item)) from None
+        start += len(item) + 1
+    return frozenset(chosen)
+
+
+def job_names(text: str) -> tuple[str, ...]:
+    """Read `dump,backup`: names of jobs; whether there are such jobs shows when all files are read."""
+    names: list[str] = []
+    start = 0
+    for name in text.split(","):
+        try:
+            check_name(name)
+        except FieldError as error:
+            raise FieldError(error.message, error.hint, start=start, end=start + len(name)) from None
+        if name in names:
+            raise FieldError(f"{name} stands here twice", "take one out", start=start, end=start + len(name))
+        names.append(name)
+        start += len(name) + 1
+    return tuple(names)
+
+
+def pool(text: str) -> Pool:
+    """Read `NAME:N`, a pool and how many runs it has room for."""
+    name, colon, size = text.rpartition(":")
+    if not colon:
+        raise FieldError(f"the pool {text} does not say how many", f"write pool={text or 'uploads'}:2")
+    check_name(name)
+    return Pool(name, _pool_size(size))
 
 
 def umask(text: str) -> int:

@@ -17,6 +17,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
 _DAY = 86_400
+_NOTHING = timedelta(0)
 _CHUNK = 31_556_952  # seconds in a mean Gregorian year
 _LEAD = 3 * _DAY  # a virtual clock lags 3 hours at most, so this long before a chunk it is right again
 _AGES = 1 << 40  # seconds; beyond any datetime
@@ -59,7 +60,11 @@ class Zone:
 
     def offset(self, instant: int) -> int:
         """Return the seconds that the wall clock is ahead of UTC at this instant."""
-        return (from_seconds(instant).astimezone(self.tz).utcoffset() or timedelta(0)) // SECOND
+        return self.offset_at(from_seconds(instant)) // SECOND
+
+    def offset_at(self, instant: datetime) -> timedelta:
+        """Return how far the wall clock is ahead of UTC at an instant, which is in UTC."""
+        return instant.astimezone(self.tz).utcoffset() or _NOTHING
 
     def segment(self, instant: int) -> Segment:
         """Return the segment that holds the instant (seconds since the epoch)."""

@@ -7,10 +7,8 @@ from datetime import timedelta
 import pytest
 
 from runjobs.core.errors import FieldError
-from runjobs.core.job import Base, Leftovers, Options, Overlap
+from runjobs.core.job import DAY, MINUTE, Base, Catchup, Leftovers, OnInterrupt, Options, Overlap, Pool
 from runjobs.core.options import LATER, OPTIONS, find_option
-
-MINUTE = timedelta(minutes=1)
 
 
 @pytest.mark.parametrize(
@@ -22,6 +20,16 @@ MINUTE = timedelta(minutes=1)
         ("kill-after", "0s", timedelta(0)),
         ("overlap", "allow", Overlap.ALLOW),
         ("lock", "db", "db"),
+        ("pool", "up/loads:3", Pool("up/loads", 3)),
+        ("after", "a", ("a",)),
+        ("after", "dump,a/b", ("dump", "a/b")),
+        ("retries", "0", 0),
+        ("retry-delay", "366d", 366 * DAY),
+        ("retry-on", "75,100-102,timeout", frozenset({75, 100, 101, 102, "timeout"})),
+        ("on-interrupt", "rerun", OnInterrupt.RERUN),
+        ("catchup", "all", Catchup.ALL),
+        ("keep-for", "90d", 90 * DAY),
+        ("keep-for", "none", None),
         ("success-codes", "0", frozenset({0})),
         ("success-codes", "0,2,10-12", frozenset({0, 2, 10, 11, 12})),
         ("start-within", "1h30m", 90 * MINUTE),
@@ -61,9 +69,20 @@ def test_a_value_is_read(key: str, text: str, value: object) -> None:
         ("timeout", "0s", "more than 0", "30s"),
         ("timeout", "30", "not a duration", "30m"),
         ("start-within", "0s", "more than 0", "30s"),
-        ("overlap", "skp", "'skp' is not a choice", "skip or allow"),
-        ("overlap", "queue", "queue is not supported yet", "take it out"),
-        ("overlap", "replace", "replace is not supported yet", "take it out"),
+        ("overlap", "skp", "'skp' is not a choice", "skip or queue or replace or allow"),
+        ("pool", "uploads", "does not say how many", "pool=uploads:2"),
+        ("pool", "", "does not say how many", "pool=uploads:2"),
+        ("pool", "uploads:0", "from 1 to 1000", "1000"),
+        ("pool", ":2", "can't be empty", "name=backup"),
+        ("after", "", "can't be empty", "name=backup"),
+        ("after", "a,b c", "contain ' '", "letters"),
+        ("after", "a,b,a", "a stands here twice", "take one out"),
+        ("retries", "-1", "from 0 to 1000", "1000"),
+        ("retry-delay", "367d", "longer than a year", "366d"),
+        ("retry-on", "75,tmeout", "'tmeout' is no way for a run to go wrong", "signal, timeout, error"),
+        ("retry-on", "1,256", "from 0 to 255", "255"),
+        ("catchup", "yes", "'yes' is not a choice", "none or last or all"),
+        ("keep-for", "0s", "more than 0", "30s"),
         ("lock", "a b", "contain ' '", "letters"),
         ("success-codes", "", "not a whole number from 0 to 255", "255"),
         ("success-codes", "5-2", "backwards", "2-5"),
@@ -131,7 +150,8 @@ def test_each_key_but_those_of_the_line_is_a_field_of_options_with_the_same_defa
     for option in OPTIONS.values():
         if option.key in {"name", "fields", "user-column"}:
             continue
-        expected = option.parse(option.default) if option.default else None
+        without = () if option.key == "after" else None
+        expected = option.parse(option.default) if option.default else without
         assert getattr(plain, option.key.replace("-", "_")) == expected, option.key
 
 
