@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from runjobs.adapters import ballast
 from runjobs.adapters.ledger import LedgerError
 from runjobs.adapters.ledger.sqlite import open_ledger
 from runjobs.core.run import RunEnd
@@ -35,14 +36,26 @@ def main() -> int:
     """Read an end and record it; ends that are recorded already stay as they are."""
     facts = {key: value for key, value in json.load(sys.stdin).items() if key in RunEnd._fields}
     facts["leftovers"] = tuple((pid, name) for pid, name in facts.get("leftovers", ()))
+    path, end = Path(sys.argv[1]), RunEnd(**facts)
     try:
-        ledger = open_ledger(Path(sys.argv[1]), announce=lambda text: print(text, file=sys.stderr))
-        ledger.record((), [RunEnd(**facts)])
-        ledger.close()
+        try:
+            _record(path, end)
+        except LedgerError:
+            if not ballast.give_up(path.with_name(ballast.NAME)):  # on a full disk its room is the ledger's
+                raise
+            _record(path, end)
     except LedgerError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _record(path: Path, end: RunEnd) -> None:
+    ledger = open_ledger(path, announce=lambda text: print(text, file=sys.stderr))
+    try:
+        ledger.record((), [end])
+    finally:
+        ledger.close()
 
 
 if __name__ == "__main__":

@@ -57,8 +57,15 @@ class Leaf(NamedTuple):
         with contextlib.suppress(OSError), open(f"{self.path}/cgroup.kill", "w", encoding="ascii") as file:
             file.write("1")
 
+    def dissolve(self) -> None:
+        """Remove it; who is still in it, since a run may leave processes behind, goes back to where its runner is."""
+        above = Leaf(os.path.dirname(self.path))
+        for pid in self.members():
+            above.take(pid)
+        self.remove()
+
     def remove(self) -> None:
-        """Remove it; while it has members it stays, and recovery removes it once they are gone."""
+        """Remove it; while it has members it stays."""
         with contextlib.suppress(OSError):
             os.rmdir(self.path)
 

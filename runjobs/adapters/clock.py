@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import struct
@@ -10,6 +11,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from runjobs.core.clockwatch import Reading
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -17,6 +20,8 @@ LOCALTIME: Final = Path("/etc/localtime")
 TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
 TFD_TIMER_ABSTIME: Final = 1  # linux/timerfd.h
 TFD_TIMER_CANCEL_ON_SET: Final = 2
+CLOSE: Final = 0.1  # seconds: clocks that are read within it are read at once
+ATTEMPTS: Final = 3
 TFD_FLAGS: Final = os.O_CLOEXEC | os.O_NONBLOCK
 
 
@@ -64,6 +69,23 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
+def reading() -> Reading:
+    """All clocks at once; a container may have a boot clock of its own, time_namespaces(7), which is another boot."""
+    boot = f"{boot_id()}/{_time_namespace()}"
+    for _ in range(ATTEMPTS):
+        uptime, wall, awake = time.clock_gettime(time.CLOCK_BOOTTIME), now(), time.clock_gettime(time.CLOCK_MONOTONIC)
+        if time.clock_gettime(time.CLOCK_BOOTTIME) - uptime < CLOSE:
+            break  # neither suspended nor put aside in between
+    return Reading(wall, timedelta(seconds=uptime), timedelta(seconds=awake), boot)
+
+
+def _time_namespace() -> int:
+    try:
+        return os.stat("/proc/self/ns/time").st_ino
+    except OSError:
+        return 0  # a kernel before 5.6, or one of its imitations
+
+
 def boot() -> tuple[str, datetime]:
     """The boot as a job sees it: its identity (boot id and PID 1's start, in ticks) and when PID 1 started.
 
@@ -79,7 +101,7 @@ def boot() -> tuple[str, datetime]:
 
 
 class Timer:
-    """A timerfd on the wall clock: readable at the instant set, or as soon as somebody sets the clock.
+    """A timerfd on the wall clock: readable at the instant set, or as soon as somebody sets the clock or it has slept.
 
     An absolute timer is 0.1 to 0.2 ms late after a minute; the timeout of a poll is late by 0.1 % of its length.
     """
@@ -89,13 +111,22 @@ class Timer:
         self._settime = _load_settime()
         self.fd = _create()
 
-    def arm(self, at: datetime | None) -> None:
-        """Wake at `at`; None: only when the clock is set."""
+    def arm(self, at: datetime | None) -> bool:
+        """Wake at `at`; None: only when the clock is set.
+
+        True: it was set since the last look, and nothing else tells.
+        """
         # an instant of zero would disarm it: one in the past fires at once
         seconds = max(at.timestamp(), 1e-9) if at is not None else float(1 << 40)
         whole = int(seconds)
         value = struct.pack("@qqqq", 0, 0, whole, int((seconds - whole) * 1e9))
-        self._settime(self.fd, value)
+        try:
+            self._settime(self.fd, value)
+        except OSError as error:
+            if error.errno != errno.ECANCELED:  # the kernel's timerfd_setup() arms it first, and then says so
+                raise
+            return True
+        return False
 
     def drain(self) -> bool:
         """Take note of a wake-up; True when the clock was set (ECANCELED, timerfd_create(2))."""

@@ -25,10 +25,20 @@ class StateFolder(NamedTuple):
     locks: Path
     logs: Path
 
+    @property
+    def ballast(self) -> Path:
+        """Room on the disk that is held back for the ledger; gone when the ledger may not know everything."""
+        return self.root / "ballast"
+
+    @property
+    def standin(self) -> Path:
+        """The lock of whoever writes journals into lock files; its time says when a person was last told why."""
+        return self.root / "standin.lock"
+
 
 def prepare(root: Path, environ: Mapping[str, str]) -> StateFolder:
     """Make the folder where it is missing, and see that it can be trusted. RunjobsError when it can't be used."""
-    state = StateFolder(root, root / "ledger.sqlite3", root / "locks", root / "logs")
+    state = folder_at(root)
     try:
         for folder in (root, state.locks, state.logs):
             folder.mkdir(mode=PRIVATE, parents=folder is root, exist_ok=True)
@@ -36,10 +46,24 @@ def prepare(root: Path, environ: Mapping[str, str]) -> StateFolder:
     except OSError as error:
         message = f"the state folder {root} can't be used: {error.strerror}"
         raise RunjobsError(message, "choose another with --state DIR, or make it writable for this user") from error
+    _check(root, status, environ)
+    return state
+
+
+def folder_at(root: Path) -> StateFolder:
+    """The parts of a state folder, whether they are there or not."""
+    return StateFolder(root, root / "ledger.sqlite3", root / "locks", root / "logs")
+
+
+def check(root: Path, environ: Mapping[str, str]) -> None:
+    """See that a state folder can be trusted and used, and change nothing. RunjobsError says what is wrong."""
+    _check(root, root.stat(), environ)
+
+
+def _check(root: Path, status: os.stat_result, environ: Mapping[str, str]) -> None:
     _check_owner(root, status)
     _check_writable(root)
     check_local(root, file_system(root), environ)
-    return state
 
 
 def _check_owner(root: Path, status: os.stat_result) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import select
 from datetime import UTC, datetime, timedelta
@@ -12,6 +14,7 @@ import pytest
 
 from runjobs.adapters import clock
 from runjobs.adapters.clock import Timer, local_zone
+from runjobs.core.clockwatch import STILL, pack, shift_between, unpack
 
 SUMMER = datetime(2026, 7, 1, 12, tzinfo=UTC)
 NOWHERE = Path("/no/such/localtime")
@@ -62,6 +65,21 @@ def test_now_is_aware_and_in_utc() -> None:
     assert clock.now().tzinfo is UTC
 
 
+def test_two_readings_of_an_undisturbed_machine_show_no_shift() -> None:
+    before, after = clock.reading(), clock.reading()
+    assert shift_between(before, after) == STILL
+    assert before.boot == after.boot
+    assert before.uptime <= after.uptime
+
+
+def test_a_reading_is_kept_as_a_line_of_text() -> None:
+    reading = clock.reading()
+    kept = unpack(pack(reading))
+    assert kept is not None
+    assert kept.boot == reading.boot
+    assert shift_between(kept, reading) == STILL
+
+
 def is_readable(timer: Timer, milliseconds: int | None) -> bool:
     poller = select.poll()
     poller.register(timer.fd, select.POLLIN)
@@ -95,6 +113,19 @@ def test_a_timer_wakes_at_its_instant_and_not_before() -> None:
     timer.arm(at)
     assert is_readable(timer, 60_000)
     assert clock.now() >= at
+    timer.close()
+
+
+@pytest.mark.parametrize("number", [errno.ECANCELED, errno.EINVAL])
+def test_a_clock_that_is_set_before_the_timer_is_armed_again_is_told_by_arming_it(number: int) -> None:
+    def refuse(fd: int, value: bytes) -> None:
+        raise OSError(number, "timerfd_settime")
+
+    timer = Timer()
+    assert not timer.arm(None)
+    timer._settime = refuse
+    with contextlib.nullcontext() if number == errno.ECANCELED else pytest.raises(OSError, match="timerfd_settime"):
+        assert timer.arm(None)
     timer.close()
 
 

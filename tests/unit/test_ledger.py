@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import stat
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runjobs.adapters.ledger import Claimed, LedgerError, RunnerId, Skip
-from runjobs.adapters.ledger.schema import VERSION
+from runjobs.adapters.ledger import Beginning, Claimed, LedgerError, Newest, RunnerId, Skip, Wait
+from runjobs.adapters.ledger.schema import VERSION, VERSION_1
 from runjobs.adapters.ledger.sqlite import SqliteLedger, open_ledger
-from runjobs.core.fire import Fire, Mark, Stretch, Trigger
+from runjobs.adapters.statefolder import prepare
+from runjobs.core.fire import Fire, Mark, Stretch, Trigger, WaitFor, Waiting
+from runjobs.core.pausing import Pause
 from runjobs.core.plan import Decision
 from runjobs.core.run import ProcessId, RunEnd, Start, Started
+from runjobs.runner.alarm import Alarm
+from runjobs.runner.hardship import Enduring, Hands
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -38,9 +43,19 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "ledger.sqlite3"
 
 
-@pytest.fixture
-def ledger(path: Path) -> Iterator[SqliteLedger]:
-    opened = open_ledger(path, announce=refuse_news)
+def open_plain(path: Path) -> SqliteLedger:
+    return open_ledger(path, announce=refuse_news)
+
+
+def open_enduring(path: Path) -> SqliteLedger:
+    """The one that a runner has, while all is well."""
+    state = prepare(path.parent, {})
+    return Enduring(Hands(state, Alarm(state.standin, refuse_news, is_brief=False)))
+
+
+@pytest.fixture(params=[open_plain, open_enduring])
+def ledger(request: pytest.FixtureRequest, path: Path) -> Iterator[SqliteLedger]:
+    opened = request.param(path)
     yield opened
     opened.close()
 
@@ -66,15 +81,18 @@ def marks_seen(ledger: SqliteLedger, jobs: list[str]) -> dict[str, Mark]:
 
 def begin(ledger: SqliteLedger, run_id: str = "run-1", runner: RunnerId = ONE) -> int:
     (claimed,) = claim(ledger, runner)
-    assert ledger.start(runner, NOON, [Start(run_id, claimed.fire_id, 1, "/locks/job.backup", "/log")], []) == {run_id}
+    start = Start(run_id, claimed.fire_id, 1, "/locks/job.backup", "/log")
+    assert ledger.start(runner, NOON, Beginning([start])) == {run_id}
     return claimed.fire_id
 
 
-def outcomes(path: Path) -> list[tuple[str, str | None, str | None]]:
-    with sqlite3.connect(path) as reading:
-        rows = reading.execute("SELECT state, outcome, reason FROM fires ORDER BY id").fetchall()
-    reading.close()
-    return rows
+def rows(path: Path, query: str) -> list[tuple[Any, ...]]:
+    with contextlib.closing(sqlite3.connect(path)) as reading:
+        return reading.execute(query).fetchall()
+
+
+def outcomes(path: Path) -> list[tuple[Any, ...]]:
+    return rows(path, "SELECT state, outcome, reason FROM fires ORDER BY id")
 
 
 def test_a_fire_is_claimed_by_one_runner_only(ledger: SqliteLedger) -> None:
@@ -145,13 +163,13 @@ def test_a_claim_that_was_taken_over_is_not_started_by_the_first_runner(ledger: 
     assert ledger.reclaim(orphan, TWO, NOON)
     assert not ledger.reclaim(orphan, TWO, NOON)
     start = Start("run-1", claimed.fire_id, 1, "/locks/job.backup", "/log")
-    assert ledger.start(ONE, NOON, [start], []) == set()
-    assert ledger.start(TWO, NOON, [start], []) == {"run-1"}
+    assert ledger.start(ONE, NOON, Beginning([start])) == set()
+    assert ledger.start(TWO, NOON, Beginning([start])) == {"run-1"}
 
 
 def test_a_fire_that_is_skipped_or_dropped_ends_with_its_reason(ledger: SqliteLedger, path: Path) -> None:
     (claimed,) = claim(ledger)
-    ledger.start(ONE, NOON, [], [Skip(claimed.fire_id, "skipped", "overlap", "held by run-0")])
+    ledger.start(ONE, NOON, Beginning(skips=[Skip(claimed.fire_id, "skipped", "overlap", "held by run-0")]))
     claim(ledger, ONE, BACKUP._replace(job="report"))
     (orphan,) = ledger.orphans()
     assert ledger.drop(Skip(orphan.fire_id, "missed", "down"), orphan, NOON)
@@ -230,7 +248,218 @@ def test_a_ledger_in_a_folder_that_is_not_there_says_which_file(tmp_path: Path) 
         open_ledger(tmp_path / "nowhere" / "ledger.sqlite3", announce=refuse_news)
 
 
-def test_a_table_that_is_gone_is_an_error_of_the_ledger(ledger: SqliteLedger) -> None:
+def test_a_table_that_is_gone_is_an_error_of_the_ledger(path: Path) -> None:
+    ledger = open_plain(path)
     ledger._connection.execute("DROP TABLE marks")
     with pytest.raises(LedgerError, match="marks"):
         ledger.marks()
+    ledger.close()
+
+
+# fires that wait
+
+
+def waiting_retry(ledger: SqliteLedger, run_id: str = "run-1") -> Waiting:
+    """A fire whose run failed and that is to be tried again an hour later."""
+    begin(ledger, run_id)
+    again = (NOON + HOUR).timestamp()
+    ledger.record([], [RunEnd(run_id, "failed", "exit", "exit code 3", ended_at=NOON.timestamp(), again_at=again)])
+    (waiting,) = ledger.waiting()
+    return waiting
+
+
+def start_of(waiting: Waiting, run_id: str) -> Start:
+    return Start(run_id, waiting.fire_id, waiting.attempts + 1, "/locks/job.backup", "/log")
+
+
+def test_a_fire_that_is_to_be_tried_again_waits_for_its_runner(ledger: SqliteLedger, path: Path) -> None:
+    waiting = waiting_retry(ledger)
+    assert waiting[1:] == (BACKUP, WaitFor.RETRY, NOON, NOON + HOUR, 1, "failed", "runner-1", "/locks/runner")
+    assert outcomes(path) == [("waiting", "failed", "exit")]
+    assert ledger.is_unsettled()
+    assert ledger.unended() == []
+
+
+def test_an_interrupted_fire_that_is_tried_again_is_a_rerun(ledger: SqliteLedger) -> None:
+    begin(ledger)
+    ledger.record([], [RunEnd("run-1", "interrupted", "reboot", ended_at=5.0, again_at=5.0)])
+    assert [waiting.wait for waiting in ledger.waiting()] == [WaitFor.RERUN]
+
+
+def test_only_its_owner_starts_a_waiting_fire_and_its_outcome_is_that_of_the_last_run(
+    ledger: SqliteLedger, path: Path
+) -> None:
+    waiting = waiting_retry(ledger)
+    tried: list[Claimed] = []
+
+    def go(claims: Sequence[Claimed]) -> Beginning:
+        tried.extend(claims)
+        return Beginning([start_of(waiting, "run-2")] if claims else [])
+
+    assert ledger.start_waiting(TWO, NOON, [waiting.fire_id], go) == []
+    assert ledger.start_waiting(ONE, NOON, [waiting.fire_id], go) == tried
+    assert (tried[0].attempts, tried[0].wait, tried[0].not_before) == (1, WaitFor.RETRY, NOON + HOUR)
+    assert ledger.start_waiting(ONE, NOON, [waiting.fire_id], go) == []
+    assert outcomes(path) == [("starting", None, None)]
+    (run,) = ledger.unended()
+    assert (run.run_id, run.attempt, run.runner, run.runner_lock) == ("run-2", 2, "runner-1", "/locks/runner")
+    ledger.record([], [RunEnd("run-2", "ok", ended_at=9.0)])
+    assert outcomes(path) == [("ended", "ok", "")]
+
+
+def test_what_is_tried_and_not_named_goes_on_waiting_as_before(ledger: SqliteLedger) -> None:
+    waiting = waiting_retry(ledger)
+    ledger.start_waiting(ONE, NOON, [waiting.fire_id], lambda _: Beginning())
+    assert ledger.waiting() == [waiting]
+
+
+def test_a_claim_may_wait_and_keeps_the_instant_at_which_it_began_to(ledger: SqliteLedger) -> None:
+    (claimed,) = claim(ledger)
+    ledger.start(ONE, NOON, Beginning(waits=[Wait(claimed.fire_id, WaitFor.AFTER, NOON)]))
+    ledger.start(ONE, NOON + HOUR, Beginning(waits=[Wait(claimed.fire_id, WaitFor.POOL, NOON + HOUR)]))
+    (waiting,) = ledger.waiting()
+    assert (waiting.wait, waiting.since, waiting.not_before) == (WaitFor.POOL, NOON, NOON + HOUR)
+    assert ledger.orphans() == []
+
+
+def test_a_dead_owners_fire_is_taken_over_by_one_only(ledger: SqliteLedger) -> None:
+    waiting = waiting_retry(ledger)
+    three = RunnerId("runner-3", "/locks/runner.3")
+    assert [ledger.adopt(waiting, TWO), ledger.adopt(waiting, three)] == [True, False]
+    assert [found.runner for found in ledger.waiting()] == ["runner-2"]
+
+
+def test_a_waiting_fire_that_is_ended_keeps_the_outcome_of_its_run(ledger: SqliteLedger, path: Path) -> None:
+    waiting = waiting_retry(ledger)
+    skip = Skip(waiting.fire_id, "stopped", "person", "stopped by root")
+    assert [ledger.cancel(skip, NOON), ledger.cancel(skip, NOON)] == [True, False]
+    (fire,) = rows(path, "SELECT outcome, reason, detail FROM fires")
+    assert fire == ("failed", "exit", "exit code 3; not tried again: stopped by root")
+
+
+def test_a_waiting_fire_that_never_ran_ends_as_it_is_said(ledger: SqliteLedger, path: Path) -> None:
+    (claimed,) = claim(ledger)
+    ledger.start(ONE, NOON, Beginning(waits=[Wait(claimed.fire_id, WaitFor.POOL, NOON)]))
+    ledger.start(ONE, NOON, Beginning(skips=[Skip(claimed.fire_id, "skipped", "pool", "it waited 10m")]))
+    assert rows(path, "SELECT state, outcome, reason, detail, wait FROM fires") == [
+        ("ended", "skipped", "pool", "it waited 10m", None)
+    ]
+
+
+def later(hours: int = 1, **known: Any) -> Decision:  # noqa: ANN401 (fields of a decision)
+    when = NOON + hours * HOUR
+    decision = Decision("backup", MARK._replace(watermark=when), (BACKUP._replace(scheduled_at=when),))
+    return decision._replace(**known)
+
+
+def test_a_newer_fire_ends_the_older_ones_of_its_job_that_wait(ledger: SqliteLedger, path: Path) -> None:
+    waiting = waiting_retry(ledger)
+    claims = ledger.claim(TWO, NOON, None, deciding(later()))
+    assert claims.superseded == [waiting]
+    assert outcomes(path) == [("ended", "failed", "exit"), ("claimed", None, None)]
+
+
+def test_a_newer_fire_of_a_job_that_catches_up_with_all_ends_none(ledger: SqliteLedger) -> None:
+    waiting = waiting_retry(ledger)
+    assert ledger.claim(TWO, NOON, None, deciding(later(supersedes=False))).superseded == []
+    assert ledger.waiting() == [waiting]
+
+
+def test_a_fire_of_another_job_or_of_a_person_ends_none_either(ledger: SqliteLedger) -> None:
+    waiting = waiting_retry(ledger)
+    other = Decision("report", MARK, (BACKUP._replace(job="report", scheduled_at=NOON + HOUR),))
+    asked = Decision("backup", MARK, (Fire("backup", Trigger.MANUAL, NOON + HOUR, "asked"),))
+    assert ledger.claim(TWO, NOON, None, deciding(other, asked)).superseded == []
+    assert ledger.waiting() == [waiting]
+
+
+def test_a_newer_fire_is_known_unless_it_was_skipped_or_missed(ledger: SqliteLedger) -> None:
+    begin(ledger)
+    assert not ledger.has_newer(BACKUP)
+    (claimed,) = ledger.claim(ONE, NOON, None, deciding(later())).claimed
+    assert ledger.has_newer(BACKUP)
+    ledger.start(ONE, NOON, Beginning(skips=[Skip(claimed.fire_id, "skipped", "overlap")]))
+    assert not ledger.has_newer(BACKUP)
+
+
+def test_the_newest_fire_of_a_job_is_told_with_its_outcome_once_it_has_ended(ledger: SqliteLedger) -> None:
+    assert ledger.newest("backup", NOON) is None
+    begin(ledger)
+    assert ledger.newest("backup", NOON - HOUR) is None
+    assert ledger.newest("backup", NOON + HOUR) == Newest(NOON, "", "", None)
+    ledger.record([], [RunEnd("run-1", "ok", ended_at=NOON.timestamp())])
+    assert ledger.newest("backup", NOON) == Newest(NOON, "ok", "", NOON)
+
+
+def test_a_fire_that_is_to_be_tried_again_has_not_ended_yet(ledger: SqliteLedger) -> None:
+    waiting_retry(ledger)
+    newest = ledger.newest("backup", NOON)
+    assert newest is not None
+    assert newest.outcome == ""
+    assert newest.ended_at is None
+
+
+def test_of_a_stretch_the_last_fire_up_to_the_instant_is_the_newest(ledger: SqliteLedger) -> None:
+    missed = Stretch("backup", Trigger.SCHEDULE, NOON, NOON + 9 * HOUR, 10, "missed", "down")
+    ledger.claim(ONE, NOON, None, deciding(Decision("backup", MARK, (), (missed,))))
+    newest = [ledger.newest("backup", NOON + hours * HOUR) for hours in (3, 20)]
+    assert [found and found.scheduled_at for found in newest] == [NOON + 3 * HOUR, NOON + 9 * HOUR]
+
+
+def test_a_watermark_in_the_future_is_given_up_and_the_true_instants_are_free_again(
+    ledger: SqliteLedger, path: Path
+) -> None:
+    ledger.claim(ONE, NOON, None, deciding(later(24)))
+    back = Decision("backup", MARK, (), reset_from=NOON + 24 * HOUR)
+    ledger.claim(ONE, NOON, None, deciding(back))
+    assert ledger.marks() == {"backup": MARK}
+    assert len(ledger.claim(ONE, NOON, None, deciding(later(24))).claimed) == 1
+    keys = [key for (key,) in rows(path, "SELECT key FROM fires ORDER BY id")]
+    assert "by the wrong clock" in keys[0]
+
+
+def test_a_pause_is_kept_until_it_is_replaced_or_ended(ledger: SqliteLedger) -> None:
+    pause = Pause("backup", NOON, NOON + HOUR, "new disk", "root")
+    ledger.pause(pause._replace(until=None))
+    ledger.pause(pause)
+    assert ledger.pauses() == {"backup": pause}
+    assert [ledger.resume("backup"), ledger.resume("backup")] == [True, False]
+    assert ledger.pauses() == {}
+
+
+def test_the_marks_of_some_jobs_can_be_read_alone(ledger: SqliteLedger) -> None:
+    ledger.claim(ONE, NOON, None, deciding(Decision("backup", MARK), Decision("report", MARK)))
+    assert ledger.marks(["report", "gone"]) == {"report": MARK}
+
+
+def test_a_ledger_of_version_1_is_led_to_this_version_with_all_that_is_in_it(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as old:
+        old.executescript(f"PRAGMA journal_mode = WAL; {VERSION_1} PRAGMA user_version = 1;")
+        old.execute(
+            "INSERT INTO fires(id, job, trigger, key, scheduled_at, last_at, state, runner) VALUES"
+            " (1, 'backup', 'schedule', '5', 5, 5, 'running', 'runner-0')"
+        )
+        old.execute("INSERT INTO runs(id, fire, attempt, state, lock, log) VALUES ('run-0', 1, 1, 'running', 'l', 'g')")
+        old.commit()
+    ledger = open_ledger(path, announce=refuse_news)
+    try:
+        assert [(run.run_id, run.runner, run.runner_lock) for run in ledger.unended()] == [("run-0", "runner-0", "")]
+        ledger.record([], [RunEnd("run-0", "ok", ended_at=6.0)])
+        assert rows(path, "SELECT state, outcome, attempts FROM fires") == [("ended", "ok", 1)]
+    finally:
+        ledger.close()
+
+
+def test_the_end_of_a_run_is_told_as_it_was_recorded_first(ledger: SqliteLedger) -> None:
+    begin(ledger)
+    assert ledger.end_of("run-1") is None
+    end = RunEnd(
+        "run-1", "failed", "exit", "exit code 3", 3, None, 5.0, 6.5, 0.25, 0.5, 7, 8, 9, 10, 11, 12, 13, ((4, "ssh"),)
+    )
+    ledger.record([], [end._replace(again_at=60.0)])
+    ledger.record([], [RunEnd("run-1", "ok", ended_at=9.0)])
+    assert ledger.end_of("run-1") == end._replace(again_at=60.0)
+    (waiting,) = ledger.waiting()
+    ledger.cancel(Skip(waiting.fire_id, "stopped", "person"), NOON)
+    assert ledger.end_of("run-1") == end
+    assert ledger.end_of("gone") is None

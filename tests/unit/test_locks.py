@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runjobs.adapters import locks
+from runjobs.adapters.locks import holders
+from runjobs.adapters.locks.holders import holds
 from runjobs.core.run import RunEnd
-from runjobs.runner.recovery import note, settle
+from runjobs.runner.recovery import examine, note
 from tests.support.runs import UNENDED
 
 if TYPE_CHECKING:
@@ -131,12 +133,12 @@ def test_the_end_of_a_run_fits_with_the_longest_name_and_any_detail(path: Path, 
 def test_an_end_that_the_guard_noted_is_the_end_that_recovery_finds(path: Path, held: Lock) -> None:
     end = RunEnd("run-1", "failed", "exit", "exit code 3", 3, None, 1.5, 2.5, 0.25, 0.125, 4096, output_bytes=12)
     note([held], {"run": "run-1", "job": "backup"}, end._replace(leftovers=((7, "sleep"),)))
-    assert settle(UNENDED._replace(run_id="run-1", lock=str(path)), path.parent) == end
+    assert examine(UNENDED._replace(run_id="run-1", lock=str(path)), path.parent, None) == end
 
 
 def test_facts_that_a_later_version_notes_do_not_keep_an_end_from_being_found(path: Path, held: Lock) -> None:
     locks.write(held.fd, {"run": "run-1", "end": {"outcome": "ok", "weather": "fine"}})
-    assert settle(UNENDED._replace(run_id="run-1", lock=str(path)), path.parent) == RunEnd("run-1", "ok")
+    assert examine(UNENDED._replace(run_id="run-1", lock=str(path)), path.parent, None) == RunEnd("run-1", "ok")
 
 
 @pytest.mark.parametrize("data", [b"", b"\0" * 1024, b"not json", b"[1]", b'"x"', b"\xff\xfe", b'{"run":', b"3"])
@@ -190,7 +192,23 @@ def test_slots_are_as_many_locks_as_are_asked_for_and_the_first_free_one_is_take
     slots = [locks.take_slot(path) for _ in range(3)]
     assert [slot.path.removeprefix(str(path)) for slot in slots] == ["", "+2", "+3"]
     os.close(slots[1].fd)
-    assert locks.take_slot(path).path == slots[1].path
+    again = locks.take_slot(path)
+    assert again.path == slots[1].path
+    for slot in (slots[0], again, slots[2]):
+        os.close(slot.fd)
+
+
+def test_a_pool_has_as_many_places_as_it_says_and_one_that_is_left_is_taken_again(path: Path) -> None:
+    places = [locks.take_place(path, 2) for _ in range(2)]
+    assert locks.take_place(path, 2) is None
+    assert places[0] is not None
+    os.close(places[0].fd)
+    again = locks.take_place(path, 2)
+    assert again is not None
+    assert again.path == str(path)
+    for place in (places[1], again):
+        assert place is not None
+        os.close(place.fd)
 
 
 def test_filelock_in_another_process_and_our_locks_contend(path: Path) -> None:
@@ -225,3 +243,133 @@ def test_the_longest_name_with_the_most_slashes_is_short_enough_for_a_file() -> 
 
 def test_the_second_slot_of_one_job_is_not_the_lock_of_another() -> None:
     assert f"job.{locks.file_name('a.2')}" != f"job.{locks.file_name('a')}+2"
+
+
+def holding(path: Path) -> subprocess.Popen[bytes]:
+    """Another process that holds the lock until its input ends."""
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )  # fmt: skip
+    assert other.stdout is not None
+    assert other.stdout.readline() == b"held\n"
+    return other
+
+
+def test_who_holds_a_lock_is_seen_without_taking_it(path: Path) -> None:
+    lock = locks.take(path)
+    assert lock is not None
+    assert locks.is_held(path)
+    os.close(lock.fd)
+    assert not locks.is_held(path)
+
+
+def test_a_lock_that_another_process_holds_is_held_though_nobody_is_on_record(path: Path) -> None:
+    with holding(path) as other:
+        assert locks.is_held(path)
+        assert not holds(os.getpid(), path)
+        assert holds(other.pid, path)
+    assert not locks.is_held(path)
+
+
+def test_a_file_that_is_only_open_is_not_held(path: Path) -> None:
+    path.touch()
+    fd = os.open(path, os.O_RDWR)
+    assert not holds(os.getpid(), path)
+    assert not locks.is_held(path)
+    os.close(fd)
+
+
+def test_a_lock_on_the_file_that_was_here_before_is_not_on_this_one(path: Path, held: Lock) -> None:
+    path.rename(path.with_name("aside"))
+    path.touch()
+    assert not locks.is_held(path)
+    assert locks.is_held(path.with_name("aside"))
+
+
+def test_the_descriptors_of_a_process_tell_a_lock_that_the_list_of_locks_hides(path: Path, held: Lock) -> None:
+    assert path.stat().st_ino in {status.st_ino for status in holders._locked_by(os.getpid(), {path.name})}
+    assert list(holders._locked_by(os.getpid(), {"another"})) == []
+
+
+def test_a_lock_of_nobody_or_nowhere_is_not_held(tmp_path: Path) -> None:
+    assert not locks.is_held(tmp_path / "none")
+    assert not locks.is_held(tmp_path / "no folder" / "none")
+    assert not holds(os.getpid(), tmp_path / "none")
+    assert not holds(2**22 + 1, tmp_path)  # a pid that no process can have, proc_sys_kernel(5)
+
+
+def test_a_survey_tells_of_every_lock_and_believes_only_the_pid_of_who_holds_it(path: Path, held: Lock) -> None:
+    locks.write(held.fd, {"run": "1", "pid": os.getpid()})
+    free, lied = locks.take(path.with_name("job.free")), locks.take(path.with_name("job.lied"))
+    assert free is not None
+    assert lied is not None
+    locks.write(free.fd, {"run": "2", "pid": os.getpid()})
+    locks.write(lied.fd, {"run": "3", "pid": 1})
+    os.close(free.fd)
+    assert [(seen.path.name, seen.is_held, seen.pid) for seen in locks.survey(path.parent)] == [
+        ("job.backup", True, os.getpid()),
+        ("job.free", False, None),
+        ("job.lied", True, None),
+    ]
+    os.close(lied.fd)
+
+
+def test_a_survey_passes_over_what_can_be_no_lock(path: Path, held: Lock) -> None:
+    os.mkfifo(path.with_name("job.fifo"))
+    path.with_name("job.folder").mkdir()
+    path.with_name("job.link").symlink_to(path)
+    path.with_name("job.garbage").write_bytes(b"\xff\x00[" * 2000)
+    found = locks.survey(path.parent)
+    assert [(seen.path.name, seen.record, seen.is_held) for seen in found] == [
+        ("job.backup", {}, True),
+        ("job.garbage", {}, False),
+    ]
+    assert locks.survey(path.parent / "none") == []
+
+
+def test_an_order_comes_back_as_it_was_written_and_leaves_the_record_alone(path: Path, held: Lock) -> None:
+    locks.write(held.fd, {"run": "1"})
+    locks.write_pid(held.fd, 77)
+    locks.write_order(path, {"run": "1", "detail": "stopped by root"})
+    assert locks.read_order(held.fd) == {"run": "1", "detail": "stopped by root"}
+    assert locks.read(path) == {"run": "1", "pid": 77}
+    locks.write(held.fd, {"run": "2"})
+    assert locks.read_order(held.fd)["run"] == "1"
+
+
+@pytest.mark.parametrize("letter", ["x", "\u00e4", "\u6f22", "\U0001f4a5", "\x1b", "\udc80", '"'])
+def test_a_detail_that_is_too_long_for_an_order_is_cut_between_two_characters(
+    path: Path, held: Lock, letter: str
+) -> None:
+    locks.write_order(path, {"run": "0" * 11, "detail": letter * 600, "outcome": "interrupted"})
+    order = locks.read_order(held.fd)
+    kept = order["detail"].removesuffix("...")
+    assert (order["run"], order["outcome"]) == ("0" * 11, "interrupted")
+    assert kept == letter * len(kept)
+    assert len(kept) > 50
+    assert os.pread(held.fd, 1, locks.JOURNAL_AT) == b"\0"
+
+
+def test_an_order_makes_no_file_and_makes_none_longer(path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        locks.write_order(path, {"run": "1"})
+    path.write_bytes(b"")
+    before = path.stat()
+    with pytest.raises(OSError, match="space"):
+        locks.write_order(path, {"run": "1"})
+    assert path.stat() == before
+
+
+def test_an_order_in_something_else_than_a_lock_file_is_none(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="No such device"):
+        locks.write_order(path, {"run": "1"})
+    reader, writer = os.pipe()
+    assert locks.read_order(reader) == {}
+    os.close(reader)
+    os.close(writer)
+
+
+@pytest.mark.parametrize("name", ["a/b", "a,b", "a.2", "ä", "50%", "backup"])
+def test_the_name_comes_back_from_the_name_of_its_file(name: str) -> None:
+    assert locks.name_of(locks.file_name(name)) == name

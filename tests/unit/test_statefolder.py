@@ -34,6 +34,20 @@ def test_all_parts_are_made_and_closed_to_others(tmp_path: Path) -> None:
     assert not state.ledger.exists()
 
 
+def test_asking_where_its_parts_are_makes_none_of_them(tmp_path: Path) -> None:
+    state = statefolder.folder_at(tmp_path / "state")
+    assert (state.ballast, state.standin) == (tmp_path / "state" / "ballast", tmp_path / "state" / "standin.lock")
+    assert not state.root.exists()
+
+
+def test_a_check_finds_what_prepare_would_refuse_and_changes_nothing(tmp_path: Path) -> None:
+    statefolder.check(tmp_path, LOCAL)
+    assert list(tmp_path.iterdir()) == []
+    tmp_path.chmod(0o777)
+    with pytest.raises(RunjobsError, match="mode 0777"):
+        statefolder.check(tmp_path, LOCAL)
+
+
 def test_a_folder_that_is_there_is_taken_as_it_is(tmp_path: Path) -> None:
     first = prepare(tmp_path / "state", LOCAL)
     (first.locks / "job.backup").touch()

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from runjobs.core.fire import Fire, Mark
+    from runjobs.adapters.ledger.pruning import Keep
+    from runjobs.core.fire import Fire, Mark, WaitFor, Waiting
+    from runjobs.core.pausing import Pause
     from runjobs.core.plan import Decision
     from runjobs.core.run import RunEnd, Start, Started, Unended
 
-    Begin = Callable[[Sequence["Claimed"]], tuple[Sequence[Start], Sequence["Skip"]]]
+    Begin = Callable[[Sequence["Claimed"]], "Beginning"]
     Decide = Callable[[Mapping[str, Mark]], Iterable[Decision]]
 
 
@@ -41,6 +43,10 @@ class Claimed(NamedTuple):
 
     fire_id: int
     fire: Fire
+    attempts: int = 0  # runs that it has had before
+    since: datetime | None = None  # when it began to wait; None: it is new
+    wait: WaitFor | None = None  # what it has waited for
+    not_before: datetime | None = None  # of a retry: when it was due
 
 
 class Orphan(NamedTuple):
@@ -61,11 +67,44 @@ class Skip(NamedTuple):
     detail: str = ""
 
 
+class Wait(NamedTuple):
+    """A claimed or waiting fire that goes on waiting: what for, and from when on it may be tried again."""
+
+    fire_id: int
+    wait: WaitFor
+    not_before: datetime
+
+
+class Beginning(NamedTuple):
+    """What becomes of claims: runs about to start, fires that do not start, and fires that wait."""
+
+    starts: Sequence[Start] = ()
+    skips: Sequence[Skip] = ()
+    waits: Sequence[Wait] = ()
+
+
+class Claims(NamedTuple):
+    """What a pass has claimed: the fires, what was decided for each job, and what newer fires have put an end to."""
+
+    claimed: list[Claimed]
+    decisions: list[Decision]
+    superseded: list[Waiting]
+
+
+class Newest(NamedTuple):
+    """The newest fire of a job at or before an instant; `outcome` "" while it has not ended."""
+
+    scheduled_at: datetime
+    outcome: str
+    reason: str
+    ended_at: datetime | None
+
+
 class Ledger(Protocol):
     """What every ledger can do. Every call may raise LedgerError, and then nothing of it was recorded."""
 
-    def marks(self) -> dict[str, Mark]:
-        """The mark of every job that has one."""
+    def marks(self, jobs: Sequence[str] | None = None) -> dict[str, Mark]:
+        """The marks of these jobs that have one (None: of all)."""
 
     def claim(
         self,
@@ -74,11 +113,13 @@ class Ledger(Protocol):
         jobs: Sequence[str] | None,
         decide: Decide,
         begin: Begin | None = None,
-    ) -> tuple[list[Claimed], list[Decision]]:
+    ) -> Claims:
         """Read the marks of `jobs` (None: of all), decide on them, and write marks, misses and claims.
 
-        A fire that somebody has claimed before is left out of the claims that come back. `begin` is given them and
-        says which start and which do not, as for `start`; it is all one transaction, so on disk by one sync.
+        A fire that somebody has claimed before is left out of the claims that come back. A decision that supersedes
+        ends the older waiting fires of its job: one that has had a run keeps its outcome, the others are missed.
+        `begin` is given the claims and says which start, as for `start`; it is all one transaction, so on disk by one
+        sync. Within it `begin` may call `newest`, `unended_number`, `marks` and `pauses`.
         """
 
     def claim_one(self, runner: RunnerId, now: datetime, fire: Fire) -> Claimed | None:
@@ -87,29 +128,72 @@ class Ledger(Protocol):
     def forget(self, jobs: Iterable[str]) -> None:
         """Drop the marks of jobs that are gone, so that their return is not taken for downtime."""
 
-    def start(self, runner: RunnerId, now: datetime, starts: Sequence[Start], skips: Sequence[Skip]) -> set[str]:
-        """Record runs about to start and fires that do not; the ids of the runs whose claim was still ours."""
+    def start(self, runner: RunnerId, now: datetime, beginning: Beginning) -> set[str]:
+        """Record runs about to start, fires that do not, and fires that wait; the ids of runs that are ours to start.
+
+        Fires that are not this runner's any more, claimed or waiting, are passed over.
+        """
+
+    def start_waiting(self, runner: RunnerId, now: datetime, fires: Sequence[int], begin: Begin) -> list[Claimed]:
+        """Try fires that wait for this runner, oldest first: `begin` is given those that are still its own.
+
+        It says what becomes of them, as for `claim`; what it does not name goes on waiting as before. One transaction.
+        """
+
+    def waiting(self) -> list[Waiting]:
+        """Every fire that waits, oldest first, whoever owns it."""
+
+    def adopt(self, waiting: Waiting, runner: RunnerId) -> bool:
+        """Take over a waiting fire whose owner is dead; False when somebody was faster."""
+
+    def newest(self, job: str, at: datetime) -> Newest | None:
+        """The newest fire of a job scheduled at or before an instant, of whatever trigger; None: there is none."""
+
+    def has_newer(self, fire: Fire) -> bool:
+        """Whether a newer scheduled fire of its job than this scheduled one has started, or waits to."""
+
+    def unended_number(self) -> int:
+        """How many runs have no end: those that go on, and those that nobody has settled yet."""
+
+    def cancel(self, skip: Skip, now: datetime) -> bool:
+        """End a fire that waits, whoever owns it; one that has had a run keeps its outcome. False: it does not wait."""
+
+    def pauses(self) -> dict[str, Pause]:
+        """The jobs that are paused, those too whose pause is over."""
+
+    def pause(self, pause: Pause) -> None:
+        """Pause a job; a pause that it has already is replaced."""
+
+    def resume(self, job: str) -> bool:
+        """End a job's pause; False when it had none."""
 
     def record(self, started: Sequence[Started], ends: Sequence[RunEnd]) -> list[str]:
         """Record that runs have started and how runs ended; the first record of an end counts.
 
-        The ids of those that this call ended.
+        The fire of an end with `again_at` waits from then on, and its runner owns it. The ids of those that this call
+        ended.
         """
 
     def unended(self) -> list[Unended]:
         """Every run without an end, oldest first."""
 
+    def end_of(self, run_id: str) -> RunEnd | None:
+        """How a run ended, as it was recorded first; None while it has not, or where it is not known."""
+
     def orphans(self) -> list[Orphan]:
         """Every claim without a start, oldest first: a living runner's too."""
 
     def is_unsettled(self) -> bool:
-        """Whether any run is without an end, or any claim without a start."""
+        """Whether any run is without an end, any claim without a start, or any fire waiting."""
 
     def reclaim(self, orphan: Orphan, runner: RunnerId, now: datetime) -> bool:
         """Take over a dead runner's claim; False when somebody was faster."""
 
     def drop(self, skip: Skip, orphan: Orphan, now: datetime) -> bool:
         """End a dead runner's claim that starts no more; False when somebody was faster."""
+
+    def prune(self, keeps: Sequence[Keep], now: datetime) -> int:
+        """Delete fires past what is kept of these jobs, a few hundred at the most; how many were deleted."""
 
     def remember(self, key: str, value: str) -> None:
         """Keep a small fact over passes."""

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runjobs.adapters.ledger import LedgerError
 from runjobs.adapters.ledger.schema import STEPS, VERSION
@@ -17,23 +17,63 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BUSY: Final = timedelta(seconds=30)  # another runner's transaction takes milliseconds; a stalled disk takes longer
-BROKEN: Final = ("malformed", "not a database", "disk image", "file is encrypted")
+BROKEN: Final = ("malformed", "not a database", "disk image", "file is encrypted", "no such table: fires")
+WAYS: Final = ("mode=rw", "mode=ro", "mode=ro&immutable=1")  # to open a file for reading, sqlite.org/uri.html
+
+
+class Identity(NamedTuple):
+    """Which file a path leads to: another one, once a broken ledger was set aside."""
+
+    device: int
+    inode: int
 
 
 def connect(path: Path, *, announce: Callable[[str], None]) -> sqlite3.Connection:
     """Open the ledger's file, or begin one; a broken one is set aside, which `announce` is told in a sentence."""
+    tried = identity(path)
     try:
         return _connect(path)
     except sqlite3.Error as error:
-        if not any(word in str(error) for word in BROKEN):
+        if not is_broken(error):
             raise LedgerError(explain(path, error)) from error
-    aside = _set_aside(path)
-    if aside is not None:
-        announce(f"the ledger was broken: it is set aside as {aside}, and a new one is begun")
+    set_aside(path, tried, announce)
     try:
         return _connect(path)
     except sqlite3.Error as error:
         raise LedgerError(explain(path, error)) from error
+
+
+def connect_reading(path: Path, *, broken: bool = False) -> sqlite3.Connection:
+    """Open the ledger's file to read it, on a disk that is full too; sqlite3.Error when it can't be read at all.
+
+    Who may write clears the log and its index away at the end, which in a `broken` one are to stay as they are. Where
+    not even the index can be made, nobody else has the file open, and the log was folded in.
+    """
+    for how in WAYS[1:] if broken else WAYS:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None)
+        try:
+            connection.execute("PRAGMA query_only = 1")
+            connection.execute("SELECT 1 FROM fires LIMIT 1")
+        except sqlite3.Error as error:
+            connection.close()
+            refused = error
+        else:
+            return connection
+    raise refused
+
+
+def identity(path: Path) -> Identity | None:
+    """Which file the path leads to now; None where there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return Identity(status.st_dev, status.st_ino)
+
+
+def is_broken(error: BaseException | None) -> bool:
+    """Whether SQLite says that the file is none of its own, or has been damaged."""
+    return isinstance(error, sqlite3.Error) and any(word in str(error) for word in BROKEN)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -76,27 +116,24 @@ def _alone(path: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def _set_aside(path: Path) -> Path | None:
-    """Rename a broken ledger and its logs; None when somebody else has done so meanwhile."""
-    with _alone(path):
-        with contextlib.suppress(sqlite3.Error):
-            _connect_only(path)
-            return None
-        aside = path.with_name(f"{path.name}.broken-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.getpid()}")
-        for ending in ("", "-wal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                os.rename(f"{path}{ending}", f"{aside}{ending}")
-        return aside
+def set_aside(path: Path, broken: Identity | None, announce: Callable[[str], None]) -> Path | None:
+    """Rename a broken ledger and its logs; None when somebody else has done so meanwhile. LedgerError where it fails.
 
-
-def _connect_only(path: Path) -> None:
-    connection = sqlite3.connect(path, isolation_level=None)
+    `broken` is the file in question: by the time that nobody else does the same, the path may lead to a new one.
+    """
     try:
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if connection.execute("PRAGMA user_version").fetchone()[0]:
-            connection.execute("SELECT 1 FROM fires LIMIT 1")
-    finally:
-        connection.close()
+        with _alone(path):
+            if broken is None or identity(path) != broken:
+                return None
+            aside = path.with_name(f"{path.name}.broken-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.getpid()}")
+            for ending in ("-wal", "-shm", ""):  # the file last: until then whoever looks finds it broken
+                with contextlib.suppress(FileNotFoundError):
+                    os.rename(f"{path}{ending}", f"{aside}{ending}")
+    except OSError as error:
+        message = f"the ledger {path} is broken and can't be set aside: {error.strerror}"
+        raise LedgerError(message) from error
+    announce(f"the ledger was broken: it is set aside as {aside}, and a new one is begun")
+    return aside
 
 
 def explain(path: Path, error: sqlite3.Error) -> str:

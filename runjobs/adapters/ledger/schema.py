@@ -38,5 +38,21 @@ CREATE INDEX runs_of_fire ON runs(fire);
 CREATE INDEX runs_unended ON runs(id) WHERE state <> 'ended';
 """
 
-STEPS: Final = (VERSION_1,)  # step n leads from version n to n + 1
+# fires wait (for a retry, for other jobs, for a lock or a place); jobs are paused; history is asked
+VERSION_2: Final = """
+ALTER TABLE fires ADD COLUMN wait TEXT;
+ALTER TABLE fires ADD COLUMN waiting_since INTEGER;
+ALTER TABLE fires ADD COLUMN not_before INTEGER;
+ALTER TABLE fires ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
+UPDATE fires SET attempts = (SELECT count(*) FROM runs WHERE runs.fire = fires.id);
+CREATE INDEX fires_waiting ON fires(id) WHERE state = 'waiting';
+CREATE INDEX fires_by_time ON fires(scheduled_at);
+CREATE INDEX fires_by_outcome ON fires(job, outcome, scheduled_at);
+
+CREATE TABLE pauses(
+    job TEXT PRIMARY KEY, since INTEGER NOT NULL, until INTEGER, reason TEXT NOT NULL, who TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+
+STEPS: Final = (VERSION_1, VERSION_2)  # step n leads from version n to n + 1
 VERSION: Final = len(STEPS)

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sqlite3
-import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from runjobs.adapters.ledger import Claimed, LedgerError, rows
+from runjobs.adapters.ledger import Claims, LedgerError, marks, pruning, rows, runs, waits
 from runjobs.adapters.ledger.opening import connect, explain
 from runjobs.core.fire import milliseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
     from pathlib import Path
 
-    from runjobs.adapters.ledger import Begin, Decide, Orphan, RunnerId, Skip
-    from runjobs.core.fire import Fire, Mark
-    from runjobs.core.plan import Decision
-    from runjobs.core.run import RunEnd, Start, Started, Unended
+    from runjobs.adapters.ledger import Begin, Beginning, Claimed, Decide, Newest, Orphan, RunnerId, Skip
+    from runjobs.adapters.ledger.pruning import Keep
+    from runjobs.core.fire import Fire, Mark, Waiting
+    from runjobs.core.pausing import Pause
+    from runjobs.core.run import RunEnd, Started, Unended
 
 CHUNK: Final = 500  # names in one query; SQLite allows 999 variables where it is old
 Result = TypeVar("Result")
@@ -34,9 +33,9 @@ class SqliteLedger:
         self._connection = connection
         self._path = path
 
-    def marks(self) -> dict[str, Mark]:
-        """The mark of every job that has one."""
-        return self._guarded(lambda: self._read_marks(None))
+    def marks(self, jobs: Sequence[str] | None = None) -> dict[str, Mark]:
+        """The marks of these jobs that have one (None: of all)."""
+        return self._guarded(lambda: marks.read(self._connection, jobs))
 
     def claim(
         self,
@@ -45,51 +44,118 @@ class SqliteLedger:
         jobs: Sequence[str] | None,
         decide: Decide,
         begin: Begin | None = None,
-    ) -> tuple[list[Claimed], list[Decision]]:
+    ) -> Claims:
         """Read marks, decide on them, and write marks, misses and claims: see the interface."""
 
-        def step() -> tuple[list[Claimed], list[Decision]]:
-            decisions = list(decide(self._read_marks(jobs)))
-            self._write_marks(decisions)
-            self._write_misses(decisions, now)
-            fires = [fire for decision in decisions for fire in decision.claims]
-            claims = [claimed for fire in fires if (claimed := self._claim(runner, now, fire))]
+        def step() -> Claims:
+            decisions = list(decide(marks.read(self._connection, jobs)))
+            for decision in decisions:
+                marks.reset(self._connection, decision)
+            marks.write(self._connection, decisions)
+            marks.write_misses(self._connection, decisions, now)
+            claimed: list[Claimed] = []
+            superseded: list[Waiting] = []
+            for decision in decisions:
+                new = [one for fire in decision.claims if (one := runs.claim(self._connection, runner, now, fire))]
+                if new and decision.supersedes:
+                    superseded += waits.supersede(self._connection, new[-1].fire, now)
+                claimed += new
             if begin is not None:
-                self._begin(runner, now, *begin(claims))
-            return claims, decisions
+                runs.begin(self._connection, runner, now, begin(claimed))
+            return Claims(claimed, decisions, superseded)
 
         return self._write(step)
 
     def claim_one(self, runner: RunnerId, now: datetime, fire: Fire) -> Claimed | None:
         """Claim one fire that has no mark; None when it is known already."""
-        return self._write(lambda: self._claim(runner, now, fire))
+        return self._write(lambda: runs.claim(self._connection, runner, now, fire))
 
     def forget(self, jobs: Iterable[str]) -> None:
         """Drop the marks of jobs that are gone."""
         names = [(job,) for job in jobs]
         self._write(lambda: self._connection.executemany("DELETE FROM marks WHERE job = ?", names))
 
-    def start(self, runner: RunnerId, now: datetime, starts: Sequence[Start], skips: Sequence[Skip]) -> set[str]:
-        """Record runs about to start and fires that do not; the ids of the runs whose claim was still ours."""
-        return self._write(lambda: self._begin(runner, now, starts, skips))
+    def start(self, runner: RunnerId, now: datetime, beginning: Beginning) -> set[str]:
+        """Record runs about to start, fires that do not and fires that wait; the runs that are ours to start."""
+        return self._write(lambda: runs.begin(self._connection, runner, now, beginning))
+
+    def start_waiting(self, runner: RunnerId, now: datetime, fires: Sequence[int], begin: Begin) -> list[Claimed]:
+        """Try fires that wait for this runner: see the interface."""
+
+        def step() -> list[Claimed]:
+            mine = waits.of_runner(self._connection, runner, fires)
+            runs.begin(self._connection, runner, now, begin(mine))
+            return mine
+
+        return self._write(step)
+
+    def waiting(self) -> list[Waiting]:
+        """Every fire that waits, oldest first, whoever owns it."""
+        return self._guarded(lambda: list(waits.all_waiting(self._connection)))
+
+    def adopt(self, waiting: Waiting, runner: RunnerId) -> bool:
+        """Take over a waiting fire whose owner is dead; False when somebody was faster."""
+        return self._write(lambda: waits.adopt(self._connection, waiting, runner))
+
+    def cancel(self, skip: Skip, now: datetime) -> bool:
+        """End a fire that waits, whoever owns it; False: it does not wait."""
+        return self._write(lambda: waits.end(self._connection, skip, now))
+
+    def newest(self, job: str, at: datetime) -> Newest | None:
+        """The newest fire of a job scheduled at or before an instant; None: there is none."""
+        query = (
+            "SELECT min(last_at, ?1), CASE WHEN state = 'ended' THEN outcome END, reason, ended_at FROM fires"
+            " WHERE job = ?2 AND scheduled_at <= ?1 ORDER BY scheduled_at DESC, id DESC LIMIT 1"
+        )
+        row = self._guarded(lambda: self._execute(query, (milliseconds(at), job)).fetchone())
+        return None if row is None else rows.newest(row)
+
+    def has_newer(self, fire: Fire) -> bool:
+        """Whether a newer scheduled fire of its job has started, or waits to."""
+        return self._guarded(lambda: waits.has_newer(self._connection, fire))
+
+    def unended_number(self) -> int:
+        """How many runs have no end."""
+        query = "SELECT count(*) FROM runs WHERE state <> 'ended'"
+        return int(self._guarded(lambda: self._execute(query).fetchone())[0])
+
+    def pauses(self) -> dict[str, Pause]:
+        """The jobs that are paused, those too whose pause is over."""
+        query = "SELECT job, since, until, reason, who FROM pauses"
+        return self._guarded(lambda: {row[0]: rows.pause(row) for row in self._execute(query)})
+
+    def pause(self, pause: Pause) -> None:
+        """Pause a job; a pause that it has already is replaced."""
+        until = None if pause.until is None else milliseconds(pause.until)
+        row = (pause.job, milliseconds(pause.since), until, pause.reason, pause.who)
+        self._write(lambda: self._execute("INSERT OR REPLACE INTO pauses VALUES (?,?,?,?,?)", row))
+
+    def resume(self, job: str) -> bool:
+        """End a job's pause; False when it had none."""
+        return self._write(lambda: self._execute("DELETE FROM pauses WHERE job = ?", (job,)).rowcount == 1)
 
     def record(self, started: Sequence[Started], ends: Sequence[RunEnd]) -> list[str]:
         """Record that runs have started and how runs ended; the ids of those that this call ended."""
 
         def step() -> list[str]:
             for start in started:
-                self._running(start)
-            return [end.run_id for end in ends if self._end(end)]
+                runs.running(self._connection, start)
+            return [end.run_id for end in ends if runs.end(self._connection, end)]
 
         return self._write(step)
 
     def unended(self) -> list[Unended]:
         """Every run without an end, oldest first."""
         query = (
-            "SELECT runs.id, fires.id, fires.job, fires.scheduled_at, lock, guard_pid, pid, start_time, boot_id,"
-            " pid_namespace FROM runs JOIN fires ON fires.id = runs.fire WHERE runs.state <> 'ended' ORDER BY runs.id"
+            "SELECT runs.id, fires.id, fires.job, fires.scheduled_at, attempt, fires.runner, runner_lock, lock,"
+            " guard_pid, pid, start_time, boot_id, pid_namespace FROM runs JOIN fires ON fires.id = runs.fire"
+            " WHERE runs.state <> 'ended' ORDER BY runs.id"
         )
         return self._guarded(lambda: [rows.unended(row) for row in self._execute(query)])
+
+    def end_of(self, run_id: str) -> RunEnd | None:
+        """How a run ended, as it was recorded first; None while it has not, or where it is not known."""
+        return self._guarded(lambda: runs.end_of(self._connection, run_id))
 
     def orphans(self) -> list[Orphan]:
         """Every claim without a start, oldest first: a living runner's too."""
@@ -100,10 +166,11 @@ class SqliteLedger:
         return self._guarded(lambda: [rows.orphan(row) for row in self._execute(query)])
 
     def is_unsettled(self) -> bool:
-        """Whether any run is without an end, or any claim without a start."""
+        """Whether any run is without an end, any claim without a start, or any fire waiting."""
         query = (
             "SELECT EXISTS(SELECT 1 FROM runs WHERE state <> 'ended')"
             " OR EXISTS(SELECT 1 FROM fires WHERE state = 'claimed')"
+            " OR EXISTS(SELECT 1 FROM fires WHERE state = 'waiting')"
         )
         return bool(self._guarded(lambda: self._execute(query).fetchone())[0])
 
@@ -118,7 +185,11 @@ class SqliteLedger:
 
     def drop(self, skip: Skip, orphan: Orphan, now: datetime) -> bool:
         """End a dead runner's claim that starts no more; False when somebody was faster."""
-        return self._write(lambda: self._skip(skip, orphan.runner, now))
+        return self._write(lambda: runs.skip(self._connection, skip, orphan.runner, now))
+
+    def prune(self, keeps: Sequence[Keep], now: datetime) -> int:
+        """Delete fires past what is kept of these jobs, a few hundred at the most; how many were deleted."""
+        return self._write(lambda: pruning.prune(self._connection, keeps, now))
 
     def remember(self, key: str, value: str) -> None:
         """Keep a small fact over passes."""
@@ -156,112 +227,6 @@ class SqliteLedger:
                 self._execute("ROLLBACK")
             raise
         return result
-
-    def _read_marks(self, jobs: Sequence[str] | None) -> dict[str, Mark]:
-        columns = "SELECT job, schedule_key, watermark, next_fire, next_start, utc_offset FROM marks"
-        if jobs is None:
-            return {row[0]: rows.mark(row) for row in self._execute(columns)}
-        found = {}
-        for some in _chunks(jobs):
-            places = ",".join("?" * len(some))
-            for row in self._execute(f"{columns} WHERE job IN ({places})", some):
-                found[row[0]] = rows.mark(row)
-        return found
-
-    def _write_marks(self, decisions: Iterable[Decision]) -> None:
-        # the watermark moves on, never back, but for a schedule that is a new one
-        self._connection.executemany(
-            "INSERT INTO marks VALUES (?,?,?,?,?,?) ON CONFLICT(job) DO UPDATE SET"
-            " schedule_key = excluded.schedule_key, watermark = excluded.watermark,"
-            " next_fire = excluded.next_fire, next_start = excluded.next_start, utc_offset = excluded.utc_offset"
-            " WHERE excluded.watermark >= watermark OR excluded.schedule_key <> schedule_key",
-            [rows.mark_row(decision) for decision in decisions],
-        )
-
-    def _write_misses(self, decisions: Iterable[Decision], now: datetime) -> None:
-        misses = [
-            (
-                *(miss.job, miss.trigger.value, str(milliseconds(miss.first)), milliseconds(miss.first)),
-                *(milliseconds(miss.last), miss.number, miss.outcome, miss.reason, miss.detail, milliseconds(now)),
-            )
-            for decision in decisions
-            for miss in decision.missed
-        ]
-        self._connection.executemany(
-            "INSERT OR IGNORE INTO fires(job, trigger, key, scheduled_at, last_at, count, state, outcome, reason,"
-            " detail, ended_at) VALUES (?,?,?,?,?,?,'ended',?,?,?,?)",
-            misses,
-        )
-
-    def _claim(self, runner: RunnerId, now: datetime, fire: Fire) -> Claimed | None:
-        at = milliseconds(fire.scheduled_at)
-        cursor = self._execute(
-            "INSERT OR IGNORE INTO fires(job, trigger, key, scheduled_at, last_at, state, runner, runner_lock,"
-            " claimed_at) VALUES (?,?,?,?,?,'claimed',?,?,?)",
-            (fire.job, fire.trigger.value, fire.key, at, at, *runner, milliseconds(now)),
-        )
-        return Claimed(int(cursor.lastrowid or 0), fire) if cursor.rowcount == 1 else None
-
-    def _begin(self, runner: RunnerId, now: datetime, starts: Iterable[Start], skips: Iterable[Skip]) -> set[str]:
-        for skip in skips:
-            self._skip(skip, runner.id, now)
-        return {start.run_id for start in starts if self._start(runner, start)}
-
-    def _start(self, runner: RunnerId, start: Start) -> bool:
-        update = (
-            "UPDATE fires SET state = 'starting', runner_lock = NULL WHERE id = ? AND state = 'claimed' AND runner = ?"
-        )
-        if self._execute(update, (start.fire_id, runner.id)).rowcount != 1:
-            return False
-        self._execute(
-            "INSERT INTO runs(id, fire, attempt, state, lock, log, runner) VALUES (?,?,?,'starting',?,?,?)",
-            (start.run_id, start.fire_id, start.attempt, start.lock, start.log, runner.id),
-        )
-        return True
-
-    def _skip(self, skip: Skip, runner: str, now: datetime) -> bool:
-        update = (
-            "UPDATE fires SET state = 'ended', outcome = ?, reason = ?, detail = ?, ended_at = ?"
-            " WHERE id = ? AND state = 'claimed' AND runner = ?"
-        )
-        row = (skip.outcome, skip.reason, skip.detail, milliseconds(now), skip.fire_id, runner)
-        return self._execute(update, row).rowcount == 1
-
-    def _running(self, started: Started) -> None:
-        self._execute(
-            "UPDATE runs SET state = 'running', guard_pid = ?, pid = ?, start_time = ?, boot_id = ?,"
-            " pid_namespace = ?, started_at = ? WHERE id = ? AND state = 'starting'",
-            (started.guard_pid, *started.process, int(started.started_at * 1000), started.run_id),
-        )
-        self._execute(
-            "UPDATE fires SET state = 'running' WHERE state = 'starting' AND id = (SELECT fire FROM runs WHERE id = ?)",
-            (started.run_id,),
-        )
-
-    def _end(self, end: RunEnd) -> bool:
-        row = end._asdict() | {
-            "leftovers": json.dumps(end.leftovers) if end.leftovers else None,
-            "started_at": int(end.started_at * 1000) or None,
-            "ended_at": int((end.ended_at or time.time()) * 1000),
-        }
-        columns = ", ".join(f"{name} = :{name}" for name in row if name not in {"run_id", "started_at"})
-        sql = (
-            f"UPDATE runs SET state = 'ended', started_at = coalesce(started_at, :started_at), {columns}"  # noqa: S608
-            " WHERE id = :run_id AND state <> 'ended'"
-        )
-        if self._execute(sql, row).rowcount != 1:  # type: ignore[arg-type]  # a mapping, for named places
-            return False
-        self._execute(
-            "UPDATE fires SET state = 'ended', outcome = ?, reason = ?, detail = ?, ended_at = ?"
-            " WHERE state <> 'ended' AND id = (SELECT fire FROM runs WHERE id = ?)",
-            (end.outcome, end.reason, end.detail, row["ended_at"], end.run_id),
-        )
-        return True
-
-
-def _chunks(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    for first in range(0, len(names), CHUNK):
-        yield names[first : first + CHUNK]
 
 
 def open_ledger(path: Path, *, announce: Callable[[str], None]) -> SqliteLedger:

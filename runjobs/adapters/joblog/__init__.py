@@ -2,7 +2,8 @@
 
 While a run goes on, its log is one file with the head and, past half of the limit, numbered pieces beside it
 (`LOG.tail-N`) of which the oldest goes when a new one begins. At the end they become one file. So the disk never
-holds much more than the limit, memory holds nothing, and what was written before a crash can be read after it.
+holds much more than the limit, memory holds nothing, and what was written before a crash can be read after it. A log
+that is read-only grows no more by output: it was closed, and its pieces are being joined, or have been.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class JobLog:
         self._path = path
         self._head: _Part | None = None
         self._head_limit = limit // 2
-        self._segment_size = max(1, -(-(limit - self._head_limit) // SEGMENTS))
+        self._segment_size = segment_size(self._head_limit)
         self._segments: deque[tuple[int, _Part]] = deque()
         self._tail_end = 0  # where the next byte goes in the stream of all that comes after the head
         self._is_on = path is not None and limit > 0
@@ -67,6 +68,7 @@ class JobLog:
         if self._head is None:
             return
         try:
+            os.fchmod(self._head.descriptor, 0o400)  # before the first piece is joined: who follows goes by that
             if self._segments:
                 self._join(self._head)
         except OSError as error:
@@ -151,6 +153,11 @@ class _Part:
             self.descriptor = -1
 
 
+def segment_size(head: int) -> int:
+    """How large the pieces of a tail are beside a full head of so many bytes: who reads them goes by that."""
+    return max(1, -(-head // SEGMENTS))
+
+
 def marker(dropped: int | None, *, is_fresh_line: bool) -> bytes:
     """The line that stands where output was dropped; None: nobody knows how much."""
     count = "output" if dropped is None else f"{dropped:,} bytes"
@@ -187,19 +194,24 @@ def tail(path: str, lines: int, limit: int = 65_536) -> bytes:
 
 def remove_log(path: str) -> None:
     """Delete a run's log and whatever pieces a crash left beside it; nothing happens where there is none."""
-    for part in (path, *(piece for _, piece in _tail_files(path))):
+    for part in (path, *(piece for _, piece in tail_files(path))):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(part)
 
 
-def prune(folder: str, keep: int, spare: Collection[str]) -> None:
-    """Delete all but the newest `keep` logs of a folder; their names sort by time. Those of runs in `spare` stay."""
+def prune(folder: str, keep: int, spare: Collection[str], older_than: str | None = None) -> None:
+    """Delete all but the newest `keep` logs of a folder, and those of runs before the id `older_than`.
+
+    Names sort by time, as ids do. The logs of runs in `spare`, which go on or may be asked for, stay.
+    """
     try:
         names = sorted(name for name in os.listdir(folder) if name.endswith(ENDING))
     except FileNotFoundError:
         return
-    for name in names[: max(0, len(names) - keep)]:
-        if name.removesuffix(ENDING) not in spare:
+    surplus = len(names) - keep
+    for number, name in enumerate(names):
+        run = name.removesuffix(ENDING)
+        if (number < surplus or (older_than is not None and run < older_than)) and run not in spare:
             remove_log(os.path.join(folder, name))
 
 
@@ -207,7 +219,7 @@ def _parts(path: str) -> list[str | bytes]:
     """The files that make up a log, in order, and between head and tail the line that tells of a gap."""
     if not os.path.exists(path):
         return []
-    files = _tail_files(path)
+    files = tail_files(path)
     parts: list[str | bytes] = [path]
     if files and files[0][0] > 0:
         whole = os.path.getsize(files[0][1]) if len(files) > 1 else None  # only the last one may be shorter
@@ -216,7 +228,8 @@ def _parts(path: str) -> list[str | bytes]:
     return parts + [file for _, file in files]
 
 
-def _tail_files(path: str) -> list[tuple[int, str]]:
+def tail_files(path: str) -> list[tuple[int, str]]:
+    """The numbers and paths of the pieces beside a log, in order."""
     folder, name = os.path.split(path)
     found = []
     with contextlib.suppress(FileNotFoundError):

@@ -1,0 +1,101 @@
+"""Fires that wait, in SQLite: put off, tried again, taken over, ended. Each function is a step of a transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from runjobs.adapters.ledger import Claimed, rows
+from runjobs.core.fire import Trigger, WaitFor, milliseconds
+from runjobs.core.outcome import Outcome
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from runjobs.adapters.ledger import RunnerId, Skip, Wait
+    from runjobs.core.fire import Fire, Waiting
+    from runjobs.core.run import RunEnd
+
+WAITING: Final = f"SELECT {rows.WAITING} FROM fires WHERE state = 'waiting'"  # noqa: S608 (columns of ours)
+SUPERSEDED: Final = "a newer fire took its place"
+NOT_AGAIN: Final = "not tried again: "
+# a fire that has had a run keeps the outcome of the last one
+END: Final = (
+    "UPDATE fires SET state = 'ended', wait = NULL, ended_at = ?,"
+    " detail = CASE WHEN outcome IS NULL THEN ? ELSE ltrim(coalesce(detail, '') || '; ' || ?, '; ') END,"
+    " reason = CASE WHEN outcome IS NULL THEN ? ELSE reason END, outcome = coalesce(outcome, ?)"
+    " WHERE id = ? AND state = 'waiting'"
+)
+
+
+def put_off(connection: sqlite3.Connection, runner: RunnerId, now: datetime, wait: Wait) -> None:
+    """Have a fire wait that its runner has claimed, or go on waiting for something else."""
+    connection.execute(
+        "UPDATE fires SET state = 'waiting', wait = ?, waiting_since = coalesce(waiting_since, ?), not_before = ?"
+        " WHERE id = ? AND state IN ('claimed', 'waiting') AND runner = ?",
+        (wait.wait.value, milliseconds(now), milliseconds(wait.not_before), wait.fire_id, runner.id),
+    )
+
+
+def end(connection: sqlite3.Connection, skip: Skip, now: datetime) -> bool:
+    """End a fire that waits."""
+    row = (milliseconds(now), skip.detail, NOT_AGAIN + (skip.detail or skip.reason), skip.reason, skip.outcome)
+    return connection.execute(END, (*row, skip.fire_id)).rowcount == 1
+
+
+def try_again(connection: sqlite3.Connection, end: RunEnd, row: dict[str, Any]) -> None:
+    """Have the fire of a run that ended wait until it is tried again."""
+    at = int((end.again_at or 0.0) * 1000)
+    wait = WaitFor.RERUN if end.outcome == Outcome.INTERRUPTED.value else WaitFor.RETRY
+    connection.execute(
+        "UPDATE fires SET state = 'waiting', outcome = ?, reason = ?, detail = ?, wait = ?, waiting_since = ?,"
+        " not_before = ? WHERE id = (SELECT fire FROM runs WHERE id = ?) AND state <> 'ended'",
+        (end.outcome, end.reason, end.detail, wait.value, row["ended_at"], at, end.run_id),
+    )
+
+
+def has_newer(connection: sqlite3.Connection, fire: Fire) -> bool:
+    """Whether a newer scheduled fire of the job has started or waits to."""
+    query = (
+        "SELECT EXISTS(SELECT 1 FROM fires WHERE job = ? AND trigger = ? AND scheduled_at > ?"
+        " AND coalesce(outcome, '') NOT IN ('skipped', 'missed'))"
+    )
+    row = (fire.job, Trigger.SCHEDULE.value, milliseconds(fire.scheduled_at))
+    return fire.trigger is Trigger.SCHEDULE and bool(connection.execute(query, row).fetchone()[0])
+
+
+def supersede(connection: sqlite3.Connection, fire: Fire, now: datetime) -> list[Waiting]:
+    """End the older scheduled fires of a job that wait, in favour of this one."""
+    if fire.trigger is not Trigger.SCHEDULE:
+        return []
+    older = connection.execute(
+        f"{WAITING} AND job = ? AND trigger = ? AND scheduled_at < ?",
+        (fire.job, fire.trigger.value, milliseconds(fire.scheduled_at)),
+    ).fetchall()
+    values = (milliseconds(now), SUPERSEDED, NOT_AGAIN + SUPERSEDED, "superseded", Outcome.MISSED.value)
+    connection.executemany(END, [(*values, row[0]) for row in older])
+    return [rows.waiting(row) for row in older]
+
+
+def of_runner(connection: sqlite3.Connection, runner: RunnerId, fires: Sequence[int]) -> list[Claimed]:
+    """Those of the fires that still wait for this runner, oldest first."""
+    found = [
+        row for fire in fires for row in connection.execute(f"{WAITING} AND id = ? AND runner = ?", (fire, runner.id))
+    ]
+    return [_claimed(rows.waiting(row)) for row in sorted(found, key=lambda row: (row[3], row[0]))]
+
+
+def _claimed(waiting: Waiting) -> Claimed:
+    return Claimed(waiting.fire_id, waiting.fire, waiting.attempts, waiting.since, waiting.wait, waiting.not_before)
+
+
+def all_waiting(connection: sqlite3.Connection) -> Iterable[Waiting]:
+    """Every fire that waits, oldest first."""
+    return map(rows.waiting, connection.execute(f"{WAITING} ORDER BY scheduled_at, id"))
+
+
+def adopt(connection: sqlite3.Connection, waiting: Waiting, runner: RunnerId) -> bool:
+    """Take over a waiting fire from its dead owner."""
+    update = "UPDATE fires SET runner = ?, runner_lock = ? WHERE id = ? AND state = 'waiting' AND runner = ?"
+    return connection.execute(update, (*runner, waiting.fire_id, waiting.runner)).rowcount == 1
