@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from runjobs.adapters import clock
-from runjobs.core.errors import RunjobsError
+from runjobs.adapters import clock, machine
+from runjobs.core.errors import RunjobsError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +23,8 @@ class Settings(NamedTuple):
     """What one call of runjobs works with.
 
     `jobs` are the folders or files that hold jobs and `jobs_why` the rule that chose them; `state` is the state
-    folder; `local` the zone of schedules that name none; `cwd` where jobs run that name no folder (None: home).
+    folder; `local` the zone of schedules that name none; `cwd` where jobs run that name no folder (None: home);
+    `most` is how many runs may go on at once (None: no bound).
     """
 
     jobs: tuple[str, ...]
@@ -33,6 +34,7 @@ class Settings(NamedTuple):
     trust_jobs: bool = False
     local: tzinfo | None = None
     cwd: str | None = None
+    most: int | None = None
 
 
 def resolve(  # noqa: PLR0913 (one parameter per flag that every command shares)
@@ -42,6 +44,7 @@ def resolve(  # noqa: PLR0913 (one parameter per flag that every command shares)
     user_column: bool = False,
     trust_jobs: bool = False,
     cwd: str | None = None,
+    max_parallel: str | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
     """Settle the settings. RunjobsError where no state folder can be told."""
@@ -56,7 +59,19 @@ def resolve(  # noqa: PLR0913 (one parameter per flag that every command shares)
         trust_jobs=trust_jobs,
         local=clock.local_zone(),
         cwd=cwd or environ.get("RUNJOBS_CWD") or None,
+        most=choose_parallel(max_parallel or environ.get("RUNJOBS_MAX_PARALLEL") or ""),
     )
+
+
+def choose_parallel(text: str) -> int | None:
+    """How many runs may go on at once: a number, `none` for no bound, or what suits the machine."""
+    if text == "none":
+        return None
+    if not text:
+        return machine.sensible_parallel()
+    if not re.fullmatch("[1-9][0-9]{0,5}", text):
+        raise UsageError(f"--max-parallel {text!r} is no number of runs", "write a number from 1 on, or none")
+    return int(text)
 
 
 def choose_jobs(asked: Sequence[str], environ: Mapping[str, str], uid: int) -> tuple[tuple[str, ...], str]:

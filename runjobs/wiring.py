@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from runjobs.adapters import files
+from runjobs.adapters import clock, files
 from runjobs.core.crontab import parse
 from runjobs.core.errors import Severity
 from runjobs.core.names import merge
@@ -71,6 +72,21 @@ def open_state(settings: Settings, announce: Callable[[str], None]) -> tuple[Sta
     return folder, open_ledger(folder.ledger, announce=announce)
 
 
+def open_enduring(
+    settings: Settings, announce: Callable[[str], None], *, is_brief: bool = False
+) -> tuple[StateFolder, Ledger]:
+    """As `open_state`, for who runs jobs: a ledger that goes on when it can't be written.
+
+    `is_brief`: what went wrong is told once a day, by whichever pass.
+    """
+    from runjobs.adapters import statefolder
+    from runjobs.runner.alarm import Alarm
+    from runjobs.runner.hardship import Enduring, Hands
+
+    folder = statefolder.prepare(Path(settings.state).absolute(), os.environ)
+    return folder, Enduring(Hands(folder, Alarm(folder.standin, announce, is_brief=is_brief)))
+
+
 def engine_on(folder: StateFolder, ledger: Ledger, manner: Manner, report: Report) -> Engine:
     """A runner on an open ledger; who opened it closes it."""
     from runjobs.runner.engine import Engine
@@ -81,8 +97,16 @@ def engine_on(folder: StateFolder, ledger: Ledger, manner: Manner, report: Repor
 @contextlib.contextmanager
 def engine(settings: Settings, manner: Manner, report: Report, announce: Callable[[str], None]) -> Iterator[Engine]:
     """A runner with all that belongs to it. LedgerError where the ledger can't be used."""
-    folder, ledger = open_state(settings, announce)
+    told = announce if manner.kind != "foreground" else partial(_warn, report)
+    folder, ledger = open_enduring(settings, told)
     try:
         yield engine_on(folder, ledger, manner, report)
     finally:
         ledger.close()
+
+
+def _warn(report: Report, text: str) -> None:
+    """In the foreground trouble is an event."""
+    from runjobs.core.event import Event, Happening
+
+    report(Event(clock.now(), Happening.WARNING, facts={"message": text}))

@@ -21,11 +21,20 @@ COMMANDS = {
     "run": Entry(
         "runjobs.cli.run:run", "Run what is due once, or the named jobs now, or stay and follow the schedule."
     ),
+    "status": Entry("runjobs.cli.status:show_status", "Show how it stands with each job, and what is wrong."),
+    "history": Entry("runjobs.cli.history:show_history", "Show what became of each fire."),
+    "logs": Entry("runjobs.cli.logs:show_logs", "Show what runs have said, and with -f what they go on to say."),
+    "why": Entry("runjobs.cli.why:show_why", "Say what became of a job at a time, or why it was not due then."),
+    "stop": Entry("runjobs.cli.stop:stop", "Stop runs that go on, whoever started them, and fires that wait."),
+    "pause": Entry("runjobs.cli.pausing:pause", "Pause jobs: their fires are skipped until a time, or until resume."),
+    "resume": Entry("runjobs.cli.pausing:resume", "Let paused jobs fire again."),
+    "locks": Entry("runjobs.cli.locks:show_locks", "Show who holds which lock, since when, and which are free."),
     "check": Entry("runjobs.cli.check:check", "Check the jobs files: all mistakes at once, and what will surprise."),
     "list": Entry(
         "runjobs.cli.listing:list_jobs", "List the jobs: schedule, next fire, command, and where they stand."
     ),
     "next": Entry("runjobs.cli.next:show_next", "Show when jobs fire next, or when a schedule would."),
+    "doctor": Entry("runjobs.cli.doctor:doctor", "Check all that runjobs depends on, and say how to mend it."),
 }
 
 HELP = frozenset({"-h", "--help", "--version"})

@@ -23,6 +23,14 @@ OnStop = Annotated[
     str, typer.Option("--on-stop", metavar="stop|leave", help="End the running jobs, or leave them to their guards.")
 ]
 LogFormat = Annotated[str, typer.Option("--log-format", metavar="text|json", help="How the foreground tells events.")]
+MaxParallel = Annotated[
+    str | None,
+    typer.Option(
+        "--max-parallel",
+        metavar="N|none",
+        help="How many runs may go on at once; further ones wait.  [RUNJOBS_MAX_PARALLEL; else by memory, up to 1000]",
+    ),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Do not start while any jobs file has a mistake.")]
 
 
@@ -35,6 +43,7 @@ def run(
     grace: Grace = "8s",  # containers are killed 10 s after they were told to stop
     on_stop: OnStop = "stop",
     log_format: LogFormat = "text",
+    max_parallel: MaxParallel = None,
     cwd: options.Cwd = None,
     user_column: options.UserColumn = False,
     trust_jobs: options.TrustJobs = False,
@@ -48,7 +57,9 @@ def run(
     """
     from runjobs.cli import working  # (start-up: only this command works)
 
-    settings = resolve(jobs or (), state, user_column=user_column, trust_jobs=trust_jobs, cwd=cwd)
+    settings = resolve(
+        jobs or (), state, user_column=user_column, trust_jobs=trust_jobs, cwd=cwd, max_parallel=max_parallel
+    )
     json_lines = _choice("--log-format", log_format, ("text", "json")) == "json"
     work = working.Work(settings, json_lines=json_lines, strict=strict)
     if foreground and jobs_named:

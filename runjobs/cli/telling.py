@@ -24,10 +24,13 @@ if TYPE_CHECKING:
 
     from runjobs.core.job import Job
     from runjobs.runner.crew import Member
-    from runjobs.runner.start import Busy
 
 TAIL_LINES: Final = 20  # of a failed run's output in the summary: enough for a traceback, little enough to read
-NEWS: Final = frozenset({"down", "late"})  # misses that a person should hear of; a superseded fire was made up for
+TOLD: Final = frozenset({Happening.MISSED, Happening.WARNING, Happening.STUCK, Happening.GIVEN_UP})
+WHY: Final = frozenset({Happening.CLOCK_SET, Happening.SUSPENDED})  # told only beside what came of it
+NEWS: Final = frozenset(
+    {"down", "late", "suspended"}
+)  # misses that a person should hear of; a superseded fire was made up for
 
 
 class Teller:
@@ -58,6 +61,7 @@ class Summary:
         self.has_failure = False
         self._zone = zone
         self._lines: list[str] = []
+        self._why: list[str] = []
 
     def tell(self, event: Event) -> None:
         """Keep what a person should hear of and no run of ours will tell: misses, warnings, old runs."""
@@ -65,9 +69,12 @@ class Summary:
             return
         if event.happening is Happening.ENDED and not Outcome(str(event.facts["outcome"])).is_trouble:
             return
-        if event.happening in {Happening.MISSED, Happening.WARNING, Happening.STUCK}:
-            self._lines.append(f"runjobs: {text_line(event, self._zone, screen_of(sys.stderr))}")
-        elif event.happening is Happening.ENDED:
+        if event.happening is Happening.GIVEN_UP:
+            self.has_failure = True
+        if event.happening in TOLD | WHY:
+            lines = self._why if event.happening in WHY else self._lines
+            lines.append(f"runjobs: {text_line(event, self._zone, screen_of(sys.stderr))}")
+        elif event.happening is Happening.ENDED and not event.facts.get("again_at"):
             self.has_failure = True
             if event.facts.get("recovered"):
                 found = f" (run {event.run}, found now)" if event.run else ""
@@ -76,7 +83,7 @@ class Summary:
     def add(self, ends: Sequence[tuple[Member, RunEnd]]) -> None:
         """Add the runs of this pass that failed, each with the tail of its output."""
         for member, end in ends:
-            if end.verdict.is_trouble:
+            if end.verdict.is_trouble and end.again_at is None:
                 due = f"due {instant(member.fire.scheduled_at, self._zone)}"
                 what = f"{member.job.name}: {ended(facts_of(end))}"
                 run = f", run {member.run_id}" if member.run_id else ""
@@ -86,16 +93,31 @@ class Summary:
     def print(self) -> None:
         """Say it all on standard error; nothing when there is nothing."""
         if self._lines:
-            streams.complain("\n".join(self._lines))
+            streams.complain("\n".join(self._why + self._lines))
 
 
-def tell_person(job: Job, news: Busy | RunEnd) -> None:
-    """Say why a run that a person asked for did not start, or what its exit code does not say."""
-    name = printable(job.name)
-    if not isinstance(news, RunEnd):
-        streams.complain(f"runjobs: {name} is not started: {printable(news.detail)}")
-    elif news.outcome != Outcome.FAILED.value or news.signal is not None:
-        streams.complain(f"runjobs: {name} {printable(ended(facts_of(news)))}")
+def tell_person(job: Job, end: RunEnd) -> None:
+    """Say what the exit code of a run that a person asked for does not say."""
+    if end.outcome != Outcome.FAILED.value or end.signal is not None:
+        streams.complain(f"runjobs: {printable(job.name)} {printable(ended(facts_of(end)))}")
+
+
+def tell_caller(event: Event) -> None:
+    """Say to a person who runs a job why it does not start, what it waits for, and when it is tried again."""
+    match event.happening:
+        case Happening.SKIPPED:
+            said = f"is not started: {event.facts['detail']}"
+        case Happening.WAITING:
+            said = f"waits: {event.facts['detail']}"
+        case Happening.GIVEN_UP:
+            said = f"is not tried again: {event.facts['detail']}"
+        case Happening.ENDED if event.facts.get("again_at"):
+            said = ended(event.facts)
+        case Happening.WARNING:
+            said = f"warning: {event.facts['message']}"
+        case _:
+            return  # the job's own output says the rest, and its exit code
+    streams.complain(f"runjobs: {printable(f'{event.job} {said}'.strip())}")
 
 
 def _tail(log: str) -> list[str]:

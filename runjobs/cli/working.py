@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Final
 from runjobs import wiring
 from runjobs.adapters import clock
 from runjobs.cli import streams
+from runjobs.core.clockwatch import STILL
 from runjobs.core.errors import RunjobsError
 from runjobs.core.plan import Boot, decide, look_once
 from runjobs.render.problems import draw_problem
 from runjobs.render.screen import screen_of
+from runjobs.runner.watch import ClockWatch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 
     from runjobs.adapters.ledger import Ledger
     from runjobs.adapters.statefolder import StateFolder
-    from runjobs.core.event import Event
     from runjobs.core.job import Job
     from runjobs.runner.engine import Manner
     from runjobs.settings import Settings
@@ -47,11 +48,11 @@ class Work:
     def run_named(self, names: Sequence[str]) -> int:
         """Run the named jobs now; problems elsewhere in the files don't matter to them."""
         jobs = [self._find(name) for name in names]
-        from runjobs.cli.telling import tell_person
-        from runjobs.runner.manual import run_now
+        from runjobs.cli.telling import tell_caller, tell_person
+        from runjobs.runner.manual import Manual
 
-        with wiring.engine(self.settings, self._manner("call", "live"), _ignore, streams.complain) as engine:
-            return run_now(engine, jobs, tell_person)
+        with wiring.engine(self.settings, self._manner("call", "live"), tell_caller, streams.complain) as engine:
+            return Manual(engine, self.jobs, tell_person).run(jobs)
 
     def stay(self, grace: timedelta, *, leave: bool) -> int:
         """The foreground, until a signal ends it."""
@@ -68,7 +69,7 @@ class Work:
 
     def run_pass(self) -> int:
         """One pass. Problems of the files are told when they are new, and again once a day: cron makes mail of it."""
-        folder, ledger = wiring.open_state(self.settings, streams.complain)
+        folder, ledger = wiring.open_enduring(self.settings, streams.complain, is_brief=True)
         try:
             self._tell_problems(ledger)
             code = self._pass(folder, ledger) if self._has_work(ledger) else 0
@@ -83,7 +84,9 @@ class Work:
         active = [job for job in self.loaded.jobs if job.options.enabled]
         if marks.keys() - {job.name for job in active}:
             return True
-        return any(decide(job, marks.get(job.name), look) for job in active) or ledger.is_unsettled()
+        if any(decide(job, marks.get(job.name), look) for job in active) or ledger.is_unsettled():
+            return True
+        return ClockWatch().look(ledger) != STILL  # it is written down in time, so that nobody takes it for news
 
     def _pass(self, folder: StateFolder, ledger: Ledger) -> int:
         from runjobs.cli.telling import Summary
@@ -102,7 +105,8 @@ class Work:
         from runjobs.guard import Passthrough
         from runjobs.runner.engine import Manner
 
-        return Manner(kind, Passthrough(passthrough), self.settings.cwd)
+        most = None if kind == "call" else self.settings.most  # what a person wants now is not put off
+        return Manner(kind, Passthrough(passthrough), self.settings.cwd, most)
 
     def _find(self, name: str) -> Job:
         if (job := self.jobs.get(name)) is not None:
@@ -131,7 +135,3 @@ class Work:
         if known != str(mark) or now - int(when) >= DAY_MS:
             self._print_problems()
             ledger.remember(TOLD, f"{mark} {now}")
-
-
-def _ignore(_: Event) -> None:
-    """A person who runs a job sees its output; the events stand in the ledger."""

@@ -39,9 +39,9 @@ class Assignment(NamedTuple):
 
     `environment`, `cwd` and `user` (None: whom the runner is) are what the job is started with, unless `equip` is
     there to work them out in a starter, where it may hang or raise LaunchError. `note` is told the end of the run
-    before anybody else. `lock_fds` hold the
-    run's locks; the guard keeps them open until the end is recorded. `nofile` is the limit that the runner was
-    given, and the job is given again. `cgroup` is the folder below which the run may have a control group of its own.
+    before anybody else. `lock_fds` hold the run's locks, and orders may come through the first of them; the guard
+    keeps them open until the end is recorded. `nofile` is the limit that the runner was given, and the job is given
+    again. `cgroup` is the folder below which the run may have a control group of its own.
     """
 
     run_id: str
@@ -57,3 +57,4 @@ class Assignment(NamedTuple):
     cgroup: str | None = None
     equip: Callable[[], Equipment] | None = None
     note: Callable[[RunEnd], None] | None = None
+    attempt: int = 1  # counted from 1: of how many, and when the next is, says core/again

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from runjobs.adapters import cgroup, process, tree
 from runjobs.adapters.joblog import JobLog
 from runjobs.adapters.launch import LaunchError
+from runjobs.core.again import again_at
 from runjobs.core.job import Leftovers
 from runjobs.core.outcome import Exit, Outcome, Verdict, judge
 from runjobs.core.run import RunEnd
@@ -57,7 +58,7 @@ class _Life:
         self._options = assignment.job.options
         self._channel = assignment.channel
         self._record_alone = record_alone
-        self._orders = Orders()
+        self._orders = Orders(assignment.run_id, assignment.lock_fds)
         self._signals = process.open_signals()
         self._log = JobLog(assignment.log_path, self._options.log_limit)
         self._pump, self._stdout, self._stderr = open_pump(assignment, self._log)
@@ -90,7 +91,7 @@ class _Life:
         if not self._pump.is_open:
             self._log.close()
         if self._leaf is not None:
-            self._leaf.remove()
+            self._leaf.dissolve()
         self._report(self._describe())
         self._let_go()
         self._drain()
@@ -108,7 +109,8 @@ class _Life:
     def _start(self) -> None:
         try:
             if self._assignment.equip is None:
-                self._take_main(start_here(self._assignment, self._stdout, self._stderr, self._started_at))
+                begun = start_here(self._assignment, self._stdout, self._stderr, self._started_at)
+                self._main, self._inherited_memory = begun
             else:
                 self._starter = fork_starter(self._assignment, self._stdout, self._stderr, self._started_at)
         except LaunchError as error:
@@ -124,12 +126,9 @@ class _Life:
         self._starter = None
         os.waitpid(starter.pid, 0)  # it has nothing more to do than to exit; then its child is ours
         if isinstance(report, Begun):
-            self._take_main(report)
+            self._main, self._inherited_memory = report
         elif self._ending is None and report is not None:
             self._fail(report)
-
-    def _take_main(self, begun: Begun) -> None:
-        self._main, self._inherited_memory = begun
 
     def _fail(self, verdict: Verdict) -> None:
         """It did not start; what a starter has started, if it was killed in the middle of it, does not go on."""
@@ -223,22 +222,22 @@ class _Life:
 
     def _describe(self) -> RunEnd:
         verdict = self._verdict()
-        end = self._main_end or Exit()
-        lasted = (self._ended or time.monotonic()) - self._began  # by the clock that nobody sets
-        return RunEnd(
+        code, number = self._main_end or Exit()
+        end = RunEnd(
             self._assignment.run_id,
             verdict.outcome.value,
             verdict.reason,
             verdict.detail,
-            end.code,
-            end.signal,
+            code,
+            number,
             self._started_at,
-            self._started_at + lasted,
+            self._started_at + (self._ended or time.monotonic()) - self._began,  # by the clock that nobody sets
             *self._used.above(self._inherited_memory),
             output_bytes=self._log.total,
             dropped_bytes=self._log.dropped,
             leftovers=self._leftovers,
         )
+        return end._replace(again_at=again_at(self._options, self._assignment.attempt, end))
 
     def _verdict(self) -> Verdict:
         verdict = self._failure
@@ -274,6 +273,7 @@ class _Life:
 
     def _let_go(self) -> None:
         """Free the locks, give the last output to its reader, and then leave the runner's streams."""
+        self._orders.close()
         for descriptor in self._assignment.lock_fds:
             os.close(descriptor)
         patience = NEVER if self._assignment.mode is Passthrough.LIVE else time.monotonic() + FLUSH_PATIENCE

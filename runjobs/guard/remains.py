@@ -17,37 +17,59 @@ if TYPE_CHECKING:
     from runjobs.core.procstat import Stat
     from runjobs.core.run import ProcessId
 
-PATIENCE = 10.0  # seconds until what is killed and still there counts as stuck
+PATIENCE = 0.3  # seconds in a runner's loop: what was killed is gone in 10 ms, or takes long and is an undertaker's
 PAUSE = 0.05  # seconds between two looks
 
 
 class Remains(NamedTuple):
-    """What was found of a run and killed, and what of it can't be killed; pids and names."""
+    """What was found of a run and killed, and what of it is still there; pids and names."""
 
     killed: tuple[tuple[int, str], ...] = ()
     stuck: tuple[tuple[int, str], ...] = ()
 
 
 def kill_remains(run_id: str, main: ProcessId | None, base: str | None, patience: float = PATIENCE) -> Remains:
-    """Kill what is left of a run and wait until it is gone; the caller holds the run's lock.
+    """Kill what is left of a run and wait, at most `patience` seconds, until it is gone; the caller holds its lock.
 
     `main` is the job's main process as recorded, `base` the folder of control groups. Neither ourselves nor
     those we descend from are ever touched.
     """
-    leaf = cgroup.leaf_of(base, run_id) if base is not None else None
-    found: dict[int, Stat] = {}
+    hunt = Hunt(run_id, main, base)
     give_up = time.monotonic() + patience
-    while left := find_remains(run_id, main, leaf):
-        found |= {stat.pid: stat for stat in left}
-        if time.monotonic() >= give_up:
-            break
-        if leaf is not None:
-            leaf.kill()
-        _kill_all(left)
-    if leaf is not None:
-        leaf.remove()
-    stuck = {stat.pid for stat in left}
-    return Remains(_named(found.values(), without=stuck), _named(left, without=set()))
+    while hunt.step(PAUSE) and time.monotonic() < give_up:
+        pass
+    return hunt.remains
+
+
+class Hunt:
+    """The search for what is left of one run, step by step: each looks anew, since what is killed may have forked."""
+
+    def __init__(self, run_id: str, main: ProcessId | None, base: str | None) -> None:
+        """Nothing is found yet; the arguments are those of `kill_remains`."""
+        self._run_id = run_id
+        self._main = main
+        self._leaf = cgroup.leaf_of(base, run_id) if base is not None else None
+        self._found: dict[tuple[int, int], Stat] = {}
+        self._left: list[Stat] = []
+
+    def step(self, pause: float) -> bool:
+        """Look; kill what is there and wait until all of it is gone, at most `pause` seconds. False: nothing was."""
+        self._left = find_remains(self._run_id, self._main, self._leaf)
+        self._found |= {(stat.pid, stat.start_time): stat for stat in self._left}
+        if self._left and self._leaf is not None:
+            self._leaf.kill()
+        if self._left:
+            _kill_all(self._left, pause)
+        elif self._leaf is not None:
+            self._leaf.remove()
+        return bool(self._left)
+
+    @property
+    def remains(self) -> Remains:
+        """What all steps have found: `stuck` is what the last one did."""
+        stuck = {(stat.pid, stat.start_time) for stat in self._left}
+        gone = [stat for key, stat in self._found.items() if key not in stuck]
+        return Remains(_named(gone), _named(self._left))
 
 
 def find_remains(run_id: str, main: ProcessId | None, leaf: cgroup.Leaf | None) -> list[Stat]:
@@ -99,7 +121,7 @@ def _ourselves(everyone: dict[int, Stat]) -> set[int]:
     return found
 
 
-def _kill_all(processes: list[Stat]) -> None:
+def _kill_all(processes: list[Stat], pause: float) -> None:
     """Stop all, so that none forks on, kill all, and wait a little for them to be gone."""
     handles = [handle for handle in map(_open, processes) if handle is not None]
     for number in (signal.SIGSTOP, signal.SIGKILL):
@@ -107,7 +129,7 @@ def _kill_all(processes: list[Stat]) -> None:
             with contextlib.suppress(OSError):  # gone, or not ours to signal
                 signal.pidfd_send_signal(handle, number)
     poller = select.poll()
-    end = time.monotonic() + PAUSE
+    end = time.monotonic() + pause
     for handle in handles:
         poller.register(handle, select.POLLIN)
     waiting = set(handles)
@@ -132,5 +154,5 @@ def _open(stat: Stat) -> int | None:
     return None
 
 
-def _named(processes: Iterable[Stat], *, without: set[int]) -> tuple[tuple[int, str], ...]:
-    return tuple((stat.pid, stat.name) for stat in processes if stat.pid not in without)
+def _named(processes: Iterable[Stat]) -> tuple[tuple[int, str], ...]:
+    return tuple((stat.pid, stat.name) for stat in processes)

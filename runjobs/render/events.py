@@ -37,32 +37,50 @@ def text_line(event: Event, zone: tzinfo | None, screen: Screen) -> str:
 def _said(event: Event, zone: tzinfo | None) -> str:
     facts = event.facts
     match event.happening:
+        case Happening.STARTED:
+            return f"started (run {event.run}, pid {facts['pid']})"
+        case Happening.ADOPTED:
+            return f"goes on (run {event.run}, pid {facts['pid']}), an earlier runner started it"
+        case Happening.ENDED:
+            return f"{'' if event.job else f'run {event.run}: '}{ended(facts, zone)}"
+        case Happening.SKIPPED:
+            return f"skipped, {facts['detail']}"
+        case Happening.WAITING:
+            return f"waits ({facts['reason']}): {facts['detail']}"
+        case Happening.GIVEN_UP:
+            return f"not tried again, {facts['detail']}"
+        case Happening.STUCK:
+            return f"can't be killed yet: {', '.join(f'{name} (pid {pid})' for pid, name in facts['processes'])}"
+        case Happening.MISSED:
+            return _missed(facts, zone)
+    return _said_of_runner(event)
+
+
+def _said_of_runner(event: Event) -> str:
+    facts = event.facts
+    match event.happening:
         case Happening.RUNNER_STARTED:
             return f"runjobs follows {counted(facts['jobs'], 'job')} (pid {facts['pid']}, state in {facts['state']})"
         case Happening.RUNNER_STOPPING:
             return f"stopping, {counted(facts['running'], 'job')} running"
         case Happening.RUNNER_STOPPED:
             return "stopped" + (f", {counted(facts['left'], 'job')} left running" if facts["left"] else "")
-        case Happening.WARNING:
-            return f"warning: {facts['message']}"
-        case Happening.STARTED:
-            return f"started (run {event.run}, pid {facts['pid']})"
-        case Happening.ENDED:
-            return f"{'' if event.job else f'run {event.run}: '}{ended(facts)}"
-        case Happening.SKIPPED:
-            return f"skipped, {facts['detail']}"
-        case Happening.STUCK:
-            return f"can't be killed yet: {', '.join(f'{name} (pid {pid})' for pid, name in facts['processes'])}"
-        case Happening.MISSED:
-            return _missed(facts, zone)
+        case Happening.CLOCK_SET:
+            direction = "forward" if facts["seconds"] > 0 else "back"
+            return f"the clock was set {direction} by {format_seconds(abs(facts['seconds']))}"
+        case Happening.SUSPENDED:
+            return f"the machine was suspended for {format_seconds(facts['seconds'])}"
+    return f"warning: {facts['message']}"
 
 
-def ended(facts: dict[str, object]) -> str:
+def ended(facts: dict[str, object], zone: tzinfo | None = None) -> str:
     """How a run ended, in words: `failed: exit code 3, after 2s`."""
     detail = f": {facts['detail']}" if facts["detail"] else ""
     seconds = facts["seconds"]
     after = f", after {format_seconds(seconds)}" if isinstance(seconds, float | int) else ""
-    return f"{facts['outcome']}{detail}{after}"
+    again = facts.get("again_at")
+    retry = f"; it is tried again at {again.astimezone(zone):%H:%M:%S}" if isinstance(again, datetime) else ""
+    return f"{facts['outcome']}{detail}{after}{retry}"
 
 
 def format_seconds(seconds: float) -> str:
@@ -86,7 +104,7 @@ def _missed(facts: dict[str, object], zone: tzinfo | None) -> str:
 def _color(event: Event) -> str:
     if event.happening is Happening.ENDED:
         return COLORS.get(str(event.facts["outcome"]), "red")
-    if event.happening in {Happening.WARNING, Happening.STUCK, Happening.SKIPPED, Happening.MISSED}:
+    if event.happening in {Happening.WARNING, Happening.STUCK, Happening.SKIPPED, Happening.MISSED, Happening.GIVEN_UP}:
         return "yellow"
     return ""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from runjobs.render.text import cells, clip, pad, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.box import Box
 
@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 
 GAP = "  "
 COMFORT = 30  # cells that a clipped column should have before optional ones may take room
+MANY = 300  # rows: rich needs most of a millisecond for each
 LEAST = 12  # cells that a clipped column has at least
 
 
 class Column(NamedTuple):
     """A column: its title and looks, and how it gives way on a narrow terminal.
 
-    A `clipped` one is cut to the room that is left, an `optional` one is left out; the others keep their width.
+    A `clipped` one is cut to the room that is left; `optional` ones are left out, the last first; the others keep their
+    width. `colors` are those of some texts, such as of outcomes.
     """
 
     title: str
@@ -29,6 +31,7 @@ class Column(NamedTuple):
     color: str = ""
     clipped: bool = False
     optional: bool = False
+    colors: Mapping[str, str] | None = None
 
 
 class Table(NamedTuple):
@@ -46,7 +49,10 @@ class Table(NamedTuple):
 def draw(table: Table, screen: Screen) -> str:
     """Return the table as lines of text, without a final newline."""
     shown = Table(table.columns, [[printable(cell) for cell in row] for row in table.rows])
-    return _ruled(fit(shown, screen.width), screen) if screen.pretty else _plain(shown)
+    if not screen.pretty:
+        return _plain(shown)
+    fitting = fit(shown, screen.width)
+    return _quick(fitting, screen) if len(fitting.rows) > MANY else _ruled(fitting, screen)
 
 
 def fit(table: Table, room: int) -> Table:
@@ -65,11 +71,16 @@ def fit(table: Table, room: int) -> Table:
 
 
 def _needed(table: Table, room: int) -> list[int]:
-    """Choose the columns: the optional ones only if all fit with a comfortable width of the clipped ones."""
+    """Choose the columns: optional ones only as long as all fit with a comfortable width of the clipped ones."""
     pairs = list(zip(table.columns, table.widths(), strict=True))
-    wanted = sum(min(width, COMFORT) if column.clipped else width for column, width in pairs)
-    everything = wanted + len(GAP) * (len(pairs) - 1) <= room
-    return [index for index, column in enumerate(table.columns) if everything or not column.optional]
+    wanted = [min(width, COMFORT) if column.clipped else width for column, width in pairs]
+    chosen = list(range(len(pairs)))
+    for index in reversed(range(len(pairs))):
+        if sum(wanted[each] for each in chosen) + len(GAP) * (len(chosen) - 1) <= room:
+            break
+        if table.columns[index].optional:
+            chosen.remove(index)
+    return chosen
 
 
 def _plain(table: Table) -> str:
@@ -83,6 +94,26 @@ def _line(row: Sequence[str], widths: Sequence[int], columns: Sequence[Column]) 
     return GAP.join(pad(cell, width, right=column.right) for cell, width, column in parts).rstrip()
 
 
+def _quick(table: Table, screen: Screen) -> str:
+    """A long table as rich draws it, without rich."""
+    widths = table.widths()
+    titles = [
+        screen.paint(pad(column.title, width, right=column.right), "bold")
+        for column, width in zip(table.columns, widths, strict=True)
+    ]
+    rule = ("─" if screen.unicode else "-") * (sum(widths) + len(GAP) * (len(widths) - 1))
+    return "\n".join([GAP.join(titles), rule, *(_painted(row, widths, table.columns, screen) for row in table.rows)])
+
+
+def _painted(row: Sequence[str], widths: Sequence[int], columns: Sequence[Column], screen: Screen) -> str:
+    cells_of = []
+    for text, width, column in zip(row, widths, columns, strict=True):
+        drawn = pad(text, width, right=column.right)
+        color = _color(column, text) or column.color
+        cells_of.append(screen.paint(drawn, color) if color else drawn)
+    return GAP.join(cells_of).rstrip()
+
+
 def _ruled(table: Table, screen: Screen) -> str:
     from io import StringIO
 
@@ -94,13 +125,17 @@ def _ruled(table: Table, screen: Screen) -> str:
     for column in table.columns:
         drawn.add_column(column.title, justify="right" if column.right else "left", style=column.color, overflow="fold")
     for row in table.rows:
-        drawn.add_row(*map(Text, row))
+        drawn.add_row(*(Text(text, _color(column, text)) for column, text in zip(table.columns, row, strict=True)))
     out = StringIO()
     console = Console(
         file=out, width=screen.width, force_terminal=screen.color, no_color=not screen.color, highlight=False
     )
     console.print(drawn)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def _color(column: Column, text: str) -> str:
+    return (column.colors or {}).get(text, "")
 
 
 def _rule(screen: Screen) -> Box:

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta, tzinfo
 
 STEPS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))  # seconds
+WEEK = 7  # days: past them a weekday alone would be taken for the one nearer
+SHORT = 10  # seconds of which tenths are told
 
 
 def instant(when: datetime, zone: tzinfo | None) -> str:
@@ -32,3 +34,22 @@ def distance(span: timedelta) -> str:
             rest = seconds % size // part
             return f"{sign}{seconds // size}{unit}" + (f" {rest}{below}" if rest else "")
     return "now"
+
+
+def near(when: datetime, now: datetime, zone: tzinfo | None) -> str:
+    """Write an instant as short as it can be told from `now`: `03:15` today, `Thu 03:15` this week, else the date."""
+    local = when.astimezone(zone)
+    days = (local.date() - now.astimezone(zone).date()).days
+    if days == 0:
+        return f"{local:%H:%M}"
+    return f"{local:%a} {local:%H:%M}" if abs(days) < WEEK else f"{local:%Y-%m-%d}"
+
+
+def took(span: timedelta | None) -> str:
+    """Write how long something took: milliseconds and tenths of what is short, the two largest units of what is not."""
+    if span is None:
+        return ""
+    seconds = span.total_seconds()
+    if seconds < 1:
+        return f"{seconds * 1000:.0f}ms"
+    return f"{seconds:.1f}s" if seconds < SHORT else distance(span)

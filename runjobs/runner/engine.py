@@ -8,10 +8,12 @@ import os
 import resource
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from runjobs.adapters import cgroup, clock, locks
 from runjobs.adapters.ledger import Claimed, LedgerError, RunnerId
+from runjobs.adapters.ledger.pruning import Keep
+from runjobs.core.clockwatch import sentence_on_resets
 from runjobs.core.environment import RunFacts
 from runjobs.core.event import Event, Happening
 from runjobs.core.fire import milliseconds
@@ -19,10 +21,12 @@ from runjobs.core.plan import Boot, decide, refreshed
 from runjobs.core.run import run_id
 from runjobs.guard import Assignment, Passthrough, warm
 from runjobs.record import record_end
-from runjobs.runner import recovery
-from runjobs.runner.crew import Crew, facts_of
+from runjobs.runner import recovery, succession
+from runjobs.runner.crew import Crew
 from runjobs.runner.equip import QuickEquip, equip
+from runjobs.runner.queue import Queue
 from runjobs.runner.start import BATCH, Batch, holder, launch
+from runjobs.runner.watch import ClockWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,22 +36,24 @@ if TYPE_CHECKING:
     from runjobs.core.fire import Mark
     from runjobs.core.job import Job
     from runjobs.core.plan import Decision, Look
-    from runjobs.core.run import RunEnd, Unended
+    from runjobs.core.run import RunEnd
     from runjobs.guard import Channel
-    from runjobs.runner.start import Busy, Ready
+    from runjobs.runner.crew import Member
+    from runjobs.runner.start import Ready, Refusal
 
     Report = Callable[[Event], None]
 
 
-PATIENCE: Final = 5.0  # seconds for the lock of a run whose guard died: what starts its job may hold it a moment
-
-
 class Manner(NamedTuple):
-    """What kind of runner this is, where its runs' output goes besides the log, and where they run (None: home)."""
+    """What kind of runner this is, where its runs' output goes besides the log, and where they run (None: home).
+
+    `most` is how many runs may go on at once on its state folder, so that this runner starts one more (None: no bound).
+    """
 
     kind: str
     passthrough: Passthrough
     cwd: str | None
+    most: int | None = None
 
 
 class Engine:
@@ -68,18 +74,33 @@ class Engine:
         self._lock = locks.take_slot(state.locks / "runner")
         self.runner = self._introduce(manner.kind)
         self.crew = Crew(ledger, report, self.now)
-        self._patience: dict[str, float] = {}
+        self.crew.on_end = self._ended
+        self.on_end: Callable[[Member, RunEnd], object] = _nobody_asks
+        self.queue = Queue(self)
+        self.most = manner.most
+        self.watch = ClockWatch()
+        self._keeps: dict[str, Keep] = {}
         warm()
 
     def _introduce(self, kind: str) -> RunnerId:
         """Write into the runner's lock who holds it: claims name the same, so that a dead runner's are known."""
         name = f"{kind}-{os.getpid()}-{run_id(milliseconds(self.now()), os.getpid())}"
-        locks.write(self._lock.fd, {"runner": name, "pid": os.getpid(), "since": self.now().isoformat()})
+        self._record = {"runner": name, "pid": os.getpid(), "since": self.now().isoformat()}
+        self._sign()
         return RunnerId(name, self._lock.path)
+
+    def _sign(self) -> None:
+        """Sign the runner's lock, once there is room for that on the disk."""
+        if self._record:
+            with contextlib.suppress(OSError):
+                locks.write(self._lock.fd, self._record)
+                self._record = {}
 
     def run_due(self, jobs: Mapping[str, Job], look: Look, only: Sequence[str] | None = None) -> dict[str, Mark]:
         """One pass: recover, claim what is due, start it. The marks that hold from here on, of all jobs looked at."""
+        self._sign()
         self.recover(jobs)
+        look = look._replace(**self.watch.look(self.ledger, self.report)._asdict())
         held: dict[str, Mark] = {}
         gone: set[str] = set()
 
@@ -90,17 +111,22 @@ class Engine:
 
         batch = Batch(self, jobs)
         try:
-            claimed, decisions = self.ledger.claim(self.runner, look.now, only, decided, batch.begin_some)
-            for decision in decisions:
+            claims = self.ledger.claim(self.runner, look.now, only, decided, batch.begin_some)
+            for decision in claims.decisions:
                 held[decision.job] = decision.mark
                 self._tell_missed(decision, look)
-            with self._still():
+            if told := sentence_on_resets(claims.decisions):
+                self.report(Event(look.now, Happening.WARNING, facts={"message": told}))
+            self.queue.give_way(claims.superseded, jobs)
+            with self.still():
                 batch.fork()
         finally:
             batch.close()
         if gone:
             self.ledger.forget(gone)
-        self.launch(claimed[BATCH:], jobs)
+        self.launch(claims.claimed[BATCH:], jobs)
+        self.queue.serve(jobs)
+        self.watch.keep(self.ledger)
         return held
 
     def _tell_missed(self, decision: Decision, look: Look) -> None:
@@ -108,21 +134,37 @@ class Engine:
             facts = {"first": miss.first, "last": miss.last, "count": miss.number, "reason": miss.reason}
             self.report(Event(look.now, Happening.MISSED, miss.job, facts=facts))
 
+    def _ended(self, member: Member, end: RunEnd) -> None:
+        self.queue.take_end(member, end)
+        options = member.job.options
+        self._keeps[member.job.name] = Keep(member.job.name, options.history, options.history_for)
+        self.on_end(member, end)
+
+    def tidy(self) -> None:
+        """Let go of what is past keeping of the jobs that have run since the last time: a little, in passing."""
+        keeps, self._keeps = list(self._keeps.values()), {}
+        if keeps:
+            with contextlib.suppress(LedgerError):  # a full disk: after the next run
+                self.ledger.prune(keeps, self.now())
+
     def recover(self, jobs: Mapping[str, Job]) -> None:
         """Settle what dead runners and dead guards left: runs are ended, claims taken over and started."""
-        self.tell_recovered(recovery.recover(self.ledger, self.state.locks, self.crew.guards))
+        succession.recover(self, jobs)
+        if self._manner.kind == "foreground":
+            succession.adopt_living(self, jobs)
         orphans = recovery.settle_claims(self.ledger, self.state.locks, self.runner, jobs, self.now())
         self.launch([Claimed(orphan.fire_id, orphan.fire) for orphan in orphans], jobs)
+        self.queue.adopt(jobs)
 
-    def launch(self, claims: Sequence[Claimed], jobs: Mapping[str, Job]) -> list[Busy | RunEnd]:
+    def launch(self, claims: Sequence[Claimed], jobs: Mapping[str, Job]) -> list[Refusal]:
         """Start what was claimed; what kept the others from starting."""
         if not claims:
             return []
-        with self._still():
+        with self.still():
             return launch(self, claims, jobs)
 
     @contextlib.contextmanager
-    def _still(self) -> Iterator[None]:
+    def still(self) -> Iterator[None]:
         """Forking: a guard shares the memory of its runner; a collection would write to it, and copy it, all over."""
         self._quick.refresh()
         gc.disable()
@@ -134,32 +176,15 @@ class Engine:
 
     def settle_bereaved(self) -> None:
         """End the runs whose guard died without a word; what can't be settled in time is left to the next recovery."""
-        members, self.crew.bereaved = self.crew.bereaved, []
-        for member in members:
-            give_up = self._patience.setdefault(member.run_id, self.monotonic() + PATIENCE)
-            try:
-                end = recovery.settle_bereaved(self.ledger, self.state.locks, member.run_id)
-            except LedgerError as error:
-                self.warn(error)
-                end = recovery.unsettled(member.run_id)
-            if end is None and self.monotonic() < give_up:
-                self.crew.bereaved.append(member)
-                continue
-            del self._patience[member.run_id]
-            self.crew.finish(member, end or recovery.unsettled(member.run_id))
+        succession.settle_bereaved(self)
 
     def warn(self, error: Exception) -> None:
         """Tell of something that went wrong and did not stop the runner."""
         self.report(Event(self.now(), Happening.WARNING, facts={"message": str(error)}))
 
-    def tell_recovered(self, ends: Sequence[tuple[Unended, RunEnd]]) -> None:
-        """Tell of runs that an earlier runner or guard left open."""
-        for run, end in ends:
-            self.report(Event(self.now(), Happening.ENDED, run.job, run.run_id, facts_of(end) | {"recovered": True}))
-
     def assignment(self, one: Ready, log: str, channel: Channel) -> Assignment:
         """All that the guard of a run needs, which holds its locks and stands in the ledger."""
-        facts = RunFacts(one.run_id, one.claimed.fire.scheduled_at)
+        facts = RunFacts(one.run_id, one.claimed.fire.scheduled_at, one.attempt)
         quick = self._quick.equipment(one.job, facts)
         return Assignment(
             run_id=one.run_id,
@@ -174,6 +199,7 @@ class Engine:
             mode=self._manner.passthrough,
             nofile=self._nofile,
             cgroup=self._cgroup,
+            attempt=one.attempt,
         )
 
     def record_alone(self, end: RunEnd) -> None:
@@ -183,6 +209,10 @@ class Engine:
     def close(self) -> None:
         """Let go of the runner's lock."""
         os.close(self._lock.fd)
+
+
+def _nobody_asks(_member: Member, _end: RunEnd) -> None:
+    """In the foreground the events tell it all."""
 
 
 def active(jobs: Mapping[str, Job]) -> set[str]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from runjobs.runner.engine import Engine
 
 RETRY: Final = timedelta(seconds=10)  # after a pass that the ledger refused
+LOOK: Final = 60.0  # seconds between two looks at what other runners may have left
 MARGIN: Final = 0.75  # of the second half of the grace: the rest is for the records
 
 
@@ -49,10 +50,12 @@ class Foreground:
         self._since = engine.now()
         self._queue: list[tuple[datetime, str]] = []
         self._stop_signals = 0
+        self._next_look = engine.monotonic() + LOOK
         self._signals = Signals((*STOPPING, signal.SIGCHLD))
         self._timer = Timer()
+        self._is_clock_set = False
         engine.crew.listen(self._signals.fd, self._hear)
-        engine.crew.listen(self._timer.fd, self._timer.drain)
+        engine.crew.listen(self._timer.fd, self._ring)
 
     def run(self) -> None:
         """Follow the schedules until a signal says stop, then end within the grace."""
@@ -63,14 +66,36 @@ class Foreground:
         )
         self._pass(None)
         while not self._stop_signals:
-            self._timer.arm(self._queue[0][0] if self._queue else None)
-            self._engine.crew.turn(None)
+            self._is_clock_set |= self._timer.arm(self._queue[0][0] if self._queue else None)
+            self._engine.crew.turn(0 if self._is_clock_set else self._pause())
             self._engine.settle_bereaved()
+            self._look_around()
+            if self._is_clock_set:
+                self._start_over()
             earliest = self._queue[0][0] if self._queue else None
             if names := self._due():
                 self._pass(names, self._due_since(names, earliest))
         left = self._end()
         self._engine.report(self._event(Happening.RUNNER_STOPPED, left=left))
+
+    def _pause(self) -> float:
+        """How long nothing but the timer, a guard or a signal needs us."""
+        waiting = self._engine.queue.pause()
+        look = max(0.0, self._next_look - self._engine.monotonic())
+        return look if waiting is None else min(waiting, look)
+
+    def _look_around(self) -> None:
+        """Try who waits; and once a minute see to what other runners have left, should they have died."""
+        try:
+            if not self._stop_signals:
+                self._engine.queue.serve(self._jobs)
+            if self._engine.crew.wards.take_news() or self._engine.monotonic() >= self._next_look:
+                self._next_look = self._engine.monotonic() + LOOK
+                self._engine.tidy()
+                if self._engine.ledger.is_unsettled():
+                    self._engine.recover(self._jobs)
+        except (LedgerError, OSError) as error:
+            self._engine.warn(error)
 
     def _pass(self, names: Sequence[str] | None, back: datetime | None = None) -> None:
         """A pass over these jobs (None: all). `back`: where a mark is gone or another's, they are due since then."""
@@ -104,6 +129,16 @@ class Foreground:
         jitter = max(self._jobs[name].options.jitter for name in names)
         return max(self._since, earliest - jitter - INSTANT)
 
+    def _ring(self) -> None:
+        self._is_clock_set |= self._timer.drain()
+
+    def _start_over(self) -> None:
+        """The clock was set: what is queued may be due at other times now, so every job is looked at."""
+        self._is_clock_set = False
+        self._since = min(self._since, self._engine.now())
+        self._queue.clear()
+        self._pass(None)
+
     def _hear(self) -> None:
         for number in self._signals.take():
             if number is signal.SIGCHLD:
@@ -117,7 +152,7 @@ class Foreground:
         Returns how many go on.
         """
         crew = self._engine.crew
-        self._engine.report(self._event(Happening.RUNNER_STOPPING, running=len(crew.guards)))
+        self._engine.report(self._event(Happening.RUNNER_STOPPING, running=crew.number))
         if self._on_stop is OnStop.LEAVE:
             return crew.leave()
         begin = self._engine.monotonic()
@@ -127,7 +162,7 @@ class Foreground:
             if not self._wait_until(begin + end, signals=max(self._stop_signals, 1)):
                 self._stop_all(timedelta(0))
                 self._wait_until(begin + end, signals=1 << 30)
-        return len(crew.guards)
+        return crew.number
 
     def _stop_all(self, kill_after: timedelta) -> None:
         seconds = 0.0 if self._stop_signals > 1 else kill_after.total_seconds()

@@ -5,51 +5,73 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
+from runjobs.adapters.ledger import Skip
 from runjobs.core.fire import Fire, Trigger, milliseconds
 from runjobs.core.outcome import Outcome
 from runjobs.core.run import RunEnd, run_id
-from runjobs.runner import recovery
+from runjobs.runner import succession
 from runjobs.runner.oneshot import Ear, wait_for_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from runjobs.adapters.ledger import Claimed
     from runjobs.core.job import Job
     from runjobs.runner.engine import Engine
-    from runjobs.runner.start import Busy
 
 BUSY: Final = 75  # EX_TEMPFAIL, sysexits(3)
 NOT_STARTED: Final = 126  # what a shell says of a command that can't be executed
 
 
-def run_now(engine: Engine, jobs: Sequence[Job], tell: Callable[[Job, Busy | RunEnd], None]) -> int:
-    """Run the jobs one after the other: the exit code of the first that failed, else 0. `tell` hears of trouble."""
-    ear = Ear(engine)
-    ended: list[RunEnd] = []
-    engine.crew.on_end = lambda _, end: ended.append(end)
-    engine.crew.is_patient = True
-    engine.tell_recovered(recovery.recover(engine.ledger, engine.state.locks, ()))
-    code = 0
-    for job in jobs:
-        one = _run_one(engine, job, tell, ended)
-        code = code or one
-        if ear.heard is not None:
-            return 128 + ear.heard
-    return code
+class Manual:
+    """A person's call: its jobs one after the other, each with its retries; `tell` hears of trouble."""
 
+    def __init__(self, engine: Engine, jobs: Mapping[str, Job], tell: Callable[[Job, RunEnd], None]) -> None:
+        """Listen to signals from here on. `jobs` are all there are."""
+        self._engine = engine
+        self._jobs = jobs
+        self._tell = tell
+        self._ear = Ear(engine)
+        self._ended: list[RunEnd] = []
+        engine.on_end = lambda _, end: self._take(end)
+        engine.crew.is_patient = True
+        engine.crew.is_brief = True
 
-def _run_one(engine: Engine, job: Job, tell: Callable[[Job, Busy | RunEnd], None], ended: list[RunEnd]) -> int:
-    if refused := engine.launch([_claim(engine, job)], {job.name: job}):
-        tell(job, refused[0])
-        return NOT_STARTED if isinstance(refused[0], RunEnd) else BUSY
-    wait_for_all(engine)
-    end = ended[-1]
-    if end.verdict is not Outcome.OK:
-        tell(job, end)
-    if end.verdict is Outcome.ERROR:
-        return NOT_STARTED
-    return 0 if end.verdict is Outcome.OK else end.status or 1  # stopped or failed, though it exited 0
+    def run(self, jobs: Sequence[Job]) -> int:
+        """Run them: the exit code of the first that failed, else 0."""
+        engine = self._engine
+        succession.recover(engine, self._jobs)
+        code = 0
+        for job in jobs:
+            one = self._run_one(job)
+            code = code or one
+            if self._ear.heard is not None:
+                return 128 + self._ear.heard
+        engine.tidy()
+        return code
+
+    def _take(self, end: RunEnd) -> None:
+        self._ended.append(end)
+
+    def _run_one(self, job: Job) -> int:
+        engine = self._engine
+        self._ended.clear()
+        claimed = _claim(engine, job)
+        refused = engine.launch([claimed], self._jobs)
+        refused += wait_for_all(engine, self._jobs, self._ear)
+        if self._ear.heard is not None:
+            detail = f"stopped by {self._ear.heard.name}"
+            engine.ledger.cancel(Skip(claimed.fire_id, Outcome.STOPPED.value, "person", detail), engine.now())
+        if not self._ended or any(not isinstance(refusal.why, RunEnd) for refusal in refused):
+            return BUSY  # why, an event has told
+        return self._judge(job, self._ended[-1])
+
+    def _judge(self, job: Job, end: RunEnd) -> int:
+        if end.verdict is Outcome.OK:
+            return 0
+        if end.again_at is None:
+            self._tell(job, end)
+        return NOT_STARTED if end.verdict is Outcome.ERROR else end.status or 1  # stopped or failed, though it exited 0
 
 
 def _claim(engine: Engine, job: Job) -> Claimed:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runjobs.core.run import RunEnd
     from runjobs.runner.crew import Member
     from runjobs.runner.engine import Engine
+    from runjobs.runner.start import Refusal
 
 STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
@@ -24,17 +25,27 @@ def run_pass(engine: Engine, jobs: Mapping[str, Job]) -> tuple[list[tuple[Member
     """Run what is due and wait until it has ended: the ends, and the signal that cut it short, if one did."""
     ear = Ear(engine)
     ended: list[tuple[Member, RunEnd]] = []
-    engine.crew.on_end = lambda member, end: ended.append((member, end))
+    engine.on_end = lambda member, end: ended.append((member, end))
+    engine.crew.is_brief = True
     engine.run_due(jobs, look_once(engine.now(), engine.boot))
-    wait_for_all(engine)
+    wait_for_all(engine, jobs, ear)
+    engine.tidy()
     return ended, ear.heard
 
 
-def wait_for_all(engine: Engine) -> None:
-    """Wait until every run of the crew has ended and stands in the ledger."""
-    while engine.crew.is_busy:
-        engine.crew.turn(None)
+def wait_for_all(engine: Engine, jobs: Mapping[str, Job], ear: Ear) -> list[Refusal]:
+    """Wait until every run has ended and stands in the ledger, and nobody waits for a turn any more.
+
+    What still waits when a signal says stop is left in the ledger, to whoever comes next. The fires that waited and
+    that a lock kept from starting come back.
+    """
+    refused: list[Refusal] = []
+    while engine.crew.is_busy or (engine.queue and ear.heard is None):
+        engine.crew.turn(engine.queue.pause() if ear.heard is None else None)
         engine.settle_bereaved()
+        if ear.heard is None:
+            refused += engine.queue.serve(jobs)
+    return refused
 
 
 class Ear:

@@ -6,38 +6,60 @@ A run's guard is alive exactly while the run's lock is held. So the lock is take
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from runjobs.adapters import cgroup, clock, locks
+from runjobs.adapters import cgroup, clock, lockjournal, locks, process
 from runjobs.adapters.ledger import Skip
+from runjobs.core.again import again_at
 from runjobs.core.fire import Trigger
-from runjobs.core.outcome import Outcome
+from runjobs.core.job import Catchup
+from runjobs.core.outcome import Exit, Outcome, judge
 from runjobs.core.plan import start_of
 from runjobs.core.run import RunEnd
-from runjobs.guard import kill_remains
+from runjobs.guard.remains import PATIENCE, Remains, kill_remains
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from runjobs.adapters.ledger import Ledger, Orphan, RunnerId
     from runjobs.adapters.locks import Lock
     from runjobs.core.job import Job
-    from runjobs.core.run import Unended
+    from runjobs.core.run import ProcessId, Unended
+
+    Undertake = Callable[[Unended, Lock, Remains], object]
 
 
-def recover(ledger: Ledger, folder: Path, mine: Collection[str]) -> list[tuple[Unended, RunEnd]]:
+INTERRUPTED: Final = Outcome.INTERRUPTED.value
+
+
+def recover(
+    ledger: Ledger,
+    folder: Path,
+    mine: Collection[str],
+    jobs: Mapping[str, Job],
+    undertake: Undertake,
+) -> list[tuple[Unended, RunEnd]]:
     """End every run whose guard is dead, but those in `mine`; the runs with their ends, as they were recorded.
 
     `folder` is where the locks are: a state folder may have been moved, so of what is stored the name alone counts.
+    `jobs` say whether a run that was cut short is run again. A run of which something is left that takes longer to
+    kill is given to `undertake` with its lock.
     """
     others = [run for run in ledger.unended() if run.run_id not in mine]
-    return [(run, end) for run in others if (end := _recover_one(ledger, folder, run)) is not None]
+    return [
+        (run, end)
+        for run in others
+        if (end := recover_one(ledger, folder, run, jobs.get(run.job), undertake)) is not None
+    ]
 
 
-def _recover_one(ledger: Ledger, folder: Path, run: Unended) -> RunEnd | None:
-    """End one run if its lock is free; None while it is held, or can't be opened, or somebody else ended the run."""
+def recover_one(ledger: Ledger, folder: Path, run: Unended, job: Job | None, undertake: Undertake) -> RunEnd | None:
+    """End one run if its lock is free.
+
+    None while it is held, or can't be opened, or somebody else ended the run, or an undertaker has it now.
+    """
     try:
         lock = locks.take(lock_of(folder, run.lock))
     except OSError:
@@ -47,8 +69,11 @@ def _recover_one(ledger: Ledger, folder: Path, run: Unended) -> RunEnd | None:
     try:
         if not _is_unended(ledger, run.run_id):
             return None  # it ended well between our look and our lock, and what it left behind may live on
-        end = settle(run, folder)
-        return end if ledger.record((), [end]) else None
+        end = examine(run, folder, job)
+        if isinstance(end, RunEnd):
+            return end if ledger.record((), [end]) else None
+        undertake(run, lock, end)
+        return None
     finally:
         os.close(lock.fd)
 
@@ -62,38 +87,52 @@ def lock_of(folder: Path, stored: str) -> Path:
     return folder / os.path.basename(stored)
 
 
-def settle(run: Unended, folder: Path) -> RunEnd:
+def examine(run: Unended, folder: Path, job: Job | None, patience: float = PATIENCE) -> RunEnd | Remains:
     """How a run ended whose lock is free: as its guard noted, else interrupted, once nothing of it is left alive.
 
-    The caller holds the run's lock.
+    Remains where that takes longer than `patience`, in seconds. The caller holds the run's lock.
     """
-    record = locks.read(lock_of(folder, run.lock))
+    path = lock_of(folder, run.lock)
+    record = locks.read(path)
     if record.get("run") == run.run_id and isinstance(noted := record.get("end"), dict):
         return _noted(run.run_id, noted)
-    rebooted = run.process is not None and run.process.boot_id != clock.boot_id()
-    killed = () if rebooted else kill_remains(run.run_id, run.process, cgroup.find_base()).killed
-    reason = "reboot" if rebooted else "guard-died"
-    detail = "the machine was restarted" if rebooted else "the guard of this run was killed"
-    if killed:
-        detail += f"; {len(killed)} of its processes were still there and were killed"
-    return RunEnd(run.run_id, Outcome.INTERRUPTED.value, reason, detail, ended_at=clock.now().timestamp())
+    if (told := _journalled(run, path, job)) is not None:
+        return told
+    if run.process is not None and run.process.boot_id != clock.boot_id():
+        detail = "the machine was restarted"
+        return _cut_short(run, job, RunEnd(run.run_id, INTERRUPTED, "reboot", detail))
+    remains = kill_remains(run.run_id, run.process, cgroup.find_base(), patience)
+    return remains if remains.stuck else guard_died(run, job, remains)
 
 
-def settle_bereaved(ledger: Ledger, folder: Path, run_id: str) -> RunEnd | None:
-    """End a run of ours whose guard died; None while somebody holds its lock: what starts the job outlives its guard.
+def guard_died(run: Unended, job: Job | None, remains: Remains) -> RunEnd:
+    """The end of a run whose guard is dead, after what was left of it was killed."""
+    detail = "the guard of this run was killed"
+    if is_elsewhere(run.process):
+        detail = "its guard is gone; it ran in another PID namespace, of which nothing can be seen from here"
+    if remains.killed:
+        detail += f"; {len(remains.killed)} of its processes were still there and were killed"
+    return _cut_short(run, job, RunEnd(run.run_id, INTERRUPTED, "guard-died", detail))
 
-    Where another runner was faster, its record stands, and this end is only told.
-    """
-    for run in ledger.unended():
-        if run.run_id == run_id:
-            return _recover_one(ledger, folder, run)
-    return unsettled(run_id)
+
+def is_elsewhere(main: ProcessId | None) -> bool:
+    """Whether a process belongs to another PID namespace than ours, such as that of another container."""
+    return main is not None and main.boot_id == clock.boot_id() and not process.is_here(main)
+
+
+def _cut_short(run: Unended, job: Job | None, end: RunEnd) -> RunEnd:
+    """The end of a run that was cut short, as of now."""
+    return _with_again(run, job, end._replace(ended_at=clock.now().timestamp()))
+
+
+def _with_again(run: Unended, job: Job | None, end: RunEnd) -> RunEnd:
+    return end if job is None else end._replace(again_at=again_at(job.options, run.attempt, end))
 
 
 def unsettled(run_id: str) -> RunEnd:
     """What can be said of a run whose guard died while nothing more is known."""
     detail = "the guard of this run was killed"
-    return RunEnd(run_id, Outcome.INTERRUPTED.value, "guard-died", detail, ended_at=clock.now().timestamp())
+    return RunEnd(run_id, INTERRUPTED, "guard-died", detail, ended_at=clock.now().timestamp())
 
 
 def settle_claims(
@@ -121,15 +160,31 @@ def _verdict(orphan: Orphan, job: Job | None, now: datetime) -> Skip | None:
         return Skip(orphan.fire_id, Outcome.INTERRUPTED.value, "runner-died", detail)
     if job is None or not job.options.enabled:
         return Skip(orphan.fire_id, Outcome.MISSED.value, "down", "the job is gone, or switched off")
-    if now - start_of(job, orphan.fire.scheduled_at) > job.options.start_within:
+    is_late = now - start_of(job, orphan.fire.scheduled_at) > job.options.start_within
+    if is_late and job.options.catchup is Catchup.NONE:
         return Skip(orphan.fire_id, Outcome.MISSED.value, "down", "its runner was killed before it started")
     return None
 
 
-def is_alive(orphan: Orphan, folder: Path) -> bool:
-    """Whether the runner that made a claim still holds its lock."""
-    path = lock_of(folder, orphan.runner_lock)
-    if locks.read(path).get("runner") != orphan.runner:
+class Owned(Protocol):
+    """What belongs to a runner: a claim, a fire that waits, a run."""
+
+    @property
+    def runner(self) -> str:
+        """The runner's id."""
+
+    @property
+    def runner_lock(self) -> str:
+        """The lock that it holds while it lives."""
+
+
+def is_alive(owned: Owned, folder: Path) -> bool:
+    """Whether the runner to which something belongs still holds its lock.
+
+    It is taken for a moment to find out: one that is held in another container can't be seen in any other way.
+    """
+    path = lock_of(folder, owned.runner_lock)
+    if not owned.runner_lock or locks.read(path).get("runner") != owned.runner:
         return False
     lock = locks.take(path)
     if lock is None:
@@ -141,9 +196,22 @@ def is_alive(orphan: Orphan, folder: Path) -> bool:
 def note(held: Sequence[Lock], record: dict[str, Any], end: RunEnd) -> None:
     """In the guard: write into the run's lock files how it ended, in case that nobody is left to write the ledger."""
     facts = end._replace(detail=end.detail[:80], leftovers=())._asdict()
-    noted = {key: value for key, value in facts.items() if value not in (None, "", 0, ())}
+    noted = {key: value for key, value in facts.items() if value != RunEnd._field_defaults.get(key)}
     for lock in held:
         locks.write(lock.fd, record | {"pid": os.getpid(), "end": noted})
+
+
+def _journalled(run: Unended, path: Path, job: Job | None) -> RunEnd | None:
+    """The end that a runner wrote into the journal of the job's lock file, which the ledger has not been told yet."""
+    journal = lockjournal.read(path.with_name(path.name.partition("+")[0]))
+    for entry in journal.entries:
+        if entry.run_id == run.run_id and entry.outcome:
+            how = (entry.outcome, entry.reason, "", entry.exit_code, entry.signal)
+            end = RunEnd(run.run_id, *how, started_at=entry.begun_ms / 1000, ended_at=entry.ended_ms / 1000)
+            if end.outcome == Outcome.FAILED.value:
+                end = end._replace(detail=judge(Exit(end.exit_code, end.signal), ()).detail)
+            return _with_again(run, job, end)
+    return None
 
 
 def _noted(run_id: str, noted: dict[str, Any]) -> RunEnd:

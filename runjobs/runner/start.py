@@ -7,25 +7,30 @@ import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runjobs.adapters import locks
-from runjobs.adapters.ledger import LedgerError, Skip
+from runjobs.adapters.ledger import Beginning, LedgerError, Skip, Wait
+from runjobs.core.again import again_at
 from runjobs.core.event import Event, Happening
-from runjobs.core.fire import milliseconds
-from runjobs.core.job import Overlap
+from runjobs.core.fire import Trigger, milliseconds
 from runjobs.core.outcome import Outcome
 from runjobs.core.run import RunEnd, Start, run_id
+from runjobs.core.turn import Busy, End, Go, Stay, Turn, judge, judge_busy, replaces
 from runjobs.guard import make_channel, spawn_guard
-from runjobs.runner import recovery
 from runjobs.runner.crew import Guard, Member
+from runjobs.runner.line import place_of
+from runjobs.runner.seizing import let_go, seize
+from runjobs.runner.succession import make_way
+from runjobs.runner.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-    from pathlib import Path
+    from datetime import datetime
 
     from runjobs.adapters.ledger import Claimed
     from runjobs.adapters.locks import Lock
     from runjobs.core.job import Job
     from runjobs.guard import Assignment, Channel
     from runjobs.runner.engine import Engine
+    from runjobs.runner.line import Place
 
 BATCH: Final = 100  # runs that are prepared at once: four descriptors each, of 1,024 at the least
 
@@ -41,20 +46,17 @@ class Ready(NamedTuple):
     run_id: str
     locks: tuple[Lock, ...]
 
-
-class Busy(NamedTuple):
-    """A lock that somebody else holds: its name and what its record says of the holder."""
-
-    name: str
-    holder: dict[str, object]
-
     @property
-    def detail(self) -> str:
-        """Who holds it, as a sentence."""
-        run, pid, since = (self.holder.get(key) for key in ("run", "pid", "since"))
-        if run is None:
-            return f"the lock {self.name} is held"
-        return f"the lock {self.name} is held by run {run} of {self.holder.get('job')} (pid {pid}) since {since}"
+    def attempt(self) -> int:
+        """Which attempt at the fire it is, counted from 1."""
+        return self.claimed.attempts + 1
+
+
+class Refusal(NamedTuple):
+    """A fire that can't start, since a lock is held or can't be taken."""
+
+    fire_id: int
+    why: Busy | RunEnd
 
 
 class Batch:
@@ -62,84 +64,151 @@ class Batch:
 
     def __init__(self, engine: Engine, jobs: Mapping[str, Job]) -> None:
         """Nothing is held yet."""
-        self.refused: list[Busy | RunEnd] = []
+        self.refused: list[Refusal] = []
         self._engine = engine
         self._jobs = jobs
         self._ready: list[Ready] = []
-        self._skipped: list[tuple[Claimed, Skip]] = []
+        self._ended: list[tuple[Claimed, Skip]] = []
+        self._waiting: list[tuple[Claimed, Place]] = []
         # what the locks taken here are about to say; as yet they tell of old runs
         self._holders: dict[str, dict[str, object]] = {}
 
-    def begin(self, claims: Sequence[Claimed]) -> tuple[list[Start], list[Skip]]:
-        """Take each claim's locks without waiting: the runs to start, and the fires that do not."""
-        for claimed, name in zip(claims, _names(self._engine, len(claims)), strict=True):
-            self._begin(claimed, name)
+    def begin(self, claims: Sequence[Claimed]) -> Beginning:
+        """Settle what becomes of each claim: take its locks without waiting, or have it wait, or end it."""
+        self._begin_anew()
+        now = self._engine.now()
+        around = Surroundings(self._engine.ledger, self._jobs, now, self._engine.most)
+        for claimed, name in zip(claims, _names(now, len(claims)), strict=True):
+            self._begin(claimed, name, around)
         starts = [
-            Start(one.run_id, one.claimed.fire_id, 1, one.locks[0].path, log_path(self._engine, one))
+            Start(one.run_id, one.claimed.fire_id, one.attempt, one.locks[0].path, log_path(self._engine, one))
             for one in self._ready
         ]
-        return starts, [skip for _, skip in self._skipped]
+        waits = [
+            Wait(claimed.fire_id, place.wait, place.not_before)
+            for claimed, place in self._waiting
+            if claimed.wait is not place.wait  # what waits on as before is not written again
+        ]
+        return Beginning(starts, [skip for _, skip in self._ended], waits)
 
-    def begin_some(self, claims: Sequence[Claimed]) -> tuple[list[Start], list[Skip]]:
+    def _begin_anew(self) -> None:
+        """A claim that could not be written is made once more: nothing of the first time holds."""
+        self.close()
+        for each in (self._ready, self._ended, self._waiting, self._holders, self.refused):
+            each.clear()
+
+    def begin_some(self, claims: Sequence[Claimed]) -> Beginning:
         """As `begin`, for as many as a batch takes; the others stay claimed."""
         return self.begin(claims[:BATCH])
 
     def fork(self, owned: Collection[str] | None = None) -> None:
         """Fork the guards of the runs that the ledger has as ours (None: of all), and tell of what does not start."""
-        for claimed, skip in self._skipped:
-            _tell(self._engine, claimed, self._jobs[claimed.fire.job], skip)
-        _settle_unended(self._engine, self._ready)
+        for claimed, skip in self._ended:
+            self._engine.queue.leave(claimed.fire_id)
+            tell_end(self._engine, claimed, self._jobs.get(claimed.fire.job), skip)
+        for claimed, place in self._waiting:
+            self._engine.queue.hold(claimed.fire_id, claimed.fire, place)
         for one in self._ready:
+            self._engine.queue.leave(one.claimed.fire_id)
+        ready = [one for one in self._ready if owned is None or one.run_id in owned]
+        ready = make_way(self._engine, self._jobs, ready)
+        for one in ready:
             for lock in one.locks:
                 with contextlib.suppress(OSError):  # a full disk costs the record, never the run
                     locks.write(lock.fd, self._holders[lock.path])
-        _fork_all(self._engine, [one for one in self._ready if owned is None or one.run_id in owned])
+        _fork_all(self._engine, ready)
 
     def close(self) -> None:
         """Let go of the locks: they are the guards' now."""
         for one in self._ready:
-            _close(one.locks)
+            let_go(one.locks)
 
-    def _begin(self, claimed: Claimed, name: str) -> None:
-        job = self._jobs[claimed.fire.job]
+    def _begin(self, claimed: Claimed, name: str, around: Surroundings) -> None:
+        job = self._jobs.get(claimed.fire.job)
+        if job is None or not (job.options.enabled or claimed.fire.trigger is Trigger.MANUAL):
+            self._end(claimed, End(Outcome.MISSED.value, "down", "the job is gone, or switched off"))
+            return
+        turn = Turn(job, claimed.fire, claimed.attempts, claimed.wait, claimed.since, claimed.not_before)
+        verdict = judge(turn, around.facts(turn))
+        if isinstance(verdict, Go):
+            verdict = self._seize(claimed, turn, name)
+        if isinstance(verdict, Stay):
+            place = place_of(claimed, verdict.wait, self._engine.now(), verdict.detail)
+            self._waiting.append((claimed, place))
+        elif isinstance(verdict, End):
+            self._end(claimed, verdict)
+        else:
+            around.count_start()
+
+    def _seize(self, claimed: Claimed, turn: Turn, name: str) -> Go | Stay | End:
         try:
-            held = _take_locks(self._engine.state.locks, job, self._holders)
+            held = seize(self._engine.state.locks, turn.job, self._holders)
         except OSError as error:
             detail = f"its lock can't be taken: {error.strerror or error}"
-            self.refused.append(RunEnd("", Outcome.ERROR.value, "lock", detail))
-            self._skipped.append((claimed, Skip(claimed.fire_id, Outcome.ERROR.value, "lock", detail)))
-            return
+            self.refused.append(Refusal(claimed.fire_id, RunEnd("", Outcome.ERROR.value, "lock", detail)))
+            return End(Outcome.ERROR.value, "lock", detail)
         if isinstance(held, Busy):
-            self.refused.append(held)
-            self._skipped.append((claimed, Skip(claimed.fire_id, Outcome.SKIPPED.value, "overlap", held.detail)))
-            return
-        one = Ready(claimed, job, name, held)
+            if replaces(turn, held):
+                self._engine.queue.make_way(held, turn.fire)
+            verdict = judge_busy(turn, held)
+            if isinstance(verdict, End):
+                self.refused.append(Refusal(claimed.fire_id, held))
+            return verdict
+        one = Ready(claimed, turn.job, name, held)
         self._ready.append(one)
         self._holders.update(dict.fromkeys((lock.path for lock in held), holder(one, self._engine)))
+        return Go()
+
+    def _end(self, claimed: Claimed, end: End) -> None:
+        self._ended.append((claimed, Skip(claimed.fire_id, end.outcome, end.reason, end.detail)))
 
 
-def launch(engine: Engine, claims: Sequence[Claimed], jobs: Mapping[str, Job]) -> list[Busy | RunEnd]:
-    """Start every claimed fire whose locks are free, and record the others; what kept those from starting."""
-    refused: list[Busy | RunEnd] = []
+def launch(engine: Engine, claims: Sequence[Claimed], jobs: Mapping[str, Job]) -> list[Refusal]:
+    """Start every claimed fire that can start, have the others wait or end; those that a lock keeps from starting."""
+    refused: list[Refusal] = []
     for first in range(0, len(claims), BATCH):
         batch = Batch(engine, jobs)
         try:
-            starts, skips = batch.begin(claims[first : first + BATCH])
-            batch.fork(engine.ledger.start(engine.runner, engine.now(), starts, skips))
+            beginning = batch.begin(claims[first : first + BATCH])
+            batch.fork(engine.ledger.start(engine.runner, engine.now(), beginning))
         finally:
             batch.close()
         refused += batch.refused
     return refused
 
 
-def _tell(engine: Engine, claimed: Claimed, job: Job, skip: Skip) -> None:
-    """Tell of a fire that does not start: it is skipped, or it ends as an error, without a run."""
-    if skip.outcome == Outcome.SKIPPED.value:
-        facts = {"scheduled_at": claimed.fire.scheduled_at, "reason": skip.reason, "detail": skip.detail}
-        engine.report(Event(engine.now(), Happening.SKIPPED, claimed.fire.job, facts=facts))
+def try_waiting(engine: Engine, fires: Sequence[int], jobs: Mapping[str, Job]) -> list[Refusal]:
+    """Try fires of the line once more; what the ledger has as another's, or as ended, leaves the line."""
+    refused: list[Refusal] = []
+    for first in range(0, len(fires), BATCH):
+        some = fires[first : first + BATCH]
+        batch = Batch(engine, jobs)
+        try:
+            mine = engine.ledger.start_waiting(engine.runner, engine.now(), some, batch.begin)
+            for gone in set(some) - {claimed.fire_id for claimed in mine}:
+                engine.queue.leave(gone)
+            batch.fork()
+        finally:
+            batch.close()
+        refused += batch.refused
+    return refused
+
+
+def tell_end(engine: Engine, claimed: Claimed, job: Job | None, skip: Skip) -> None:
+    """Tell of a fire that does not start: it is skipped or missed, given up after its runs, or ends as an error."""
+    fire = claimed.fire
+    if claimed.attempts:
+        facts = {"scheduled_at": fire.scheduled_at, "reason": skip.reason, "detail": skip.detail}
+        engine.report(Event(engine.now(), Happening.GIVEN_UP, fire.job, facts=facts))
+    elif skip.outcome == Outcome.SKIPPED.value:
+        facts = {"scheduled_at": fire.scheduled_at, "reason": skip.reason, "detail": skip.detail}
+        engine.report(Event(engine.now(), Happening.SKIPPED, fire.job, facts=facts))
+    elif skip.outcome == Outcome.MISSED.value or job is None:
+        facts = {"first": fire.scheduled_at, "last": fire.scheduled_at, "count": 1, "reason": skip.reason}
+        engine.report(Event(engine.now(), Happening.MISSED, fire.job, facts=facts))
     else:
         end = RunEnd("", skip.outcome, skip.reason, skip.detail, ended_at=engine.now().timestamp())
-        engine.crew.finish(Member("", job, claimed.fire, ""), end)
+        engine.crew.finish(Member("", job, fire, "", claimed.fire_id), end)
 
 
 def _fork_all(engine: Engine, ready: Sequence[Ready]) -> None:
@@ -153,7 +222,7 @@ def _fork_all(engine: Engine, ready: Sequence[Ready]) -> None:
             assignment.channel.close()
             if isinstance(pid, OSError):
                 ours.close()
-                _fail(engine, member, pid)
+                _fail(engine, member, assignment.attempt, pid)
                 continue
             engine.crew.take_on(Guard(member, pid, ours))
             for fd in assignment.lock_fds:
@@ -171,19 +240,20 @@ def _fork(assignment: Assignment, alone: Callable[[RunEnd], None]) -> int | OSEr
 
 def _prepare(engine: Engine, one: Ready) -> tuple[Member, Assignment, Channel] | None:
     log = log_path(engine, one)
-    member = Member(one.run_id, one.job, one.claimed.fire, log)
+    member = Member(one.run_id, one.job, one.claimed.fire, log, one.claimed.fire_id)
     try:
         ours, theirs = make_channel()
     except OSError as error:
-        _fail(engine, member, error)
+        _fail(engine, member, one.attempt, error)
         return None
     return member, engine.assignment(one, log, theirs), ours
 
 
-def _fail(engine: Engine, member: Member, error: OSError) -> None:
+def _fail(engine: Engine, member: Member, attempt: int, error: OSError) -> None:
     now = engine.now().timestamp()
     detail = f"no guard could be forked: {error.strerror}"
     end = RunEnd(member.run_id, Outcome.ERROR.value, "start", detail, started_at=now, ended_at=now)
+    end = end._replace(again_at=again_at(member.job.options, attempt, end))
     try:
         engine.ledger.record((), [end])
     except LedgerError as refused:
@@ -191,42 +261,9 @@ def _fail(engine: Engine, member: Member, error: OSError) -> None:
     engine.crew.finish(member, end)
 
 
-def _names(engine: Engine, count: int) -> Iterator[str]:
-    now = milliseconds(engine.now())
+def _names(now: datetime, count: int) -> Iterator[str]:
     start = int.from_bytes(os.urandom(2), "big")
-    return (run_id(now, start + number) for number in range(count))
-
-
-def _take_locks(folder: Path, job: Job, ours: Mapping[str, dict[str, object]]) -> tuple[Lock, ...] | Busy:
-    own = folder / f"job.{locks.file_name(job.name)}"
-    if job.options.overlap is Overlap.ALLOW:
-        first = locks.take_slot(own)
-    elif (taken := locks.take(own)) is not None:
-        first = taken
-    else:
-        return Busy(job.name, ours.get(str(own)) or locks.read(own))
-    if job.options.lock is None:
-        return (first,)
-    shared = folder / f"lock.{locks.file_name(job.options.lock)}"
-    if (second := locks.take(shared)) is not None:
-        return (first, second)
-    _close((first,))
-    return Busy(job.options.lock, ours.get(str(shared)) or locks.read(shared))
-
-
-def _settle_unended(engine: Engine, ready: Sequence[Ready]) -> None:
-    """Whoever gains a lock settles the unended run under it before starting anything."""
-    gained = {os.path.basename(one.locks[0].path): one.run_id for one in ready}
-    try:
-        stale = [
-            run for run in engine.ledger.unended() if gained.get(os.path.basename(run.lock), run.run_id) != run.run_id
-        ]
-        ends = [(run, recovery.settle(run, engine.state.locks)) for run in stale]
-        if ends:
-            engine.ledger.record((), [end for _, end in ends])
-            engine.tell_recovered(ends)
-    except LedgerError as error:  # these runs are claimed on disk, so they must start; the old ones wait for recovery
-        engine.warn(error)
+    return (run_id(milliseconds(now), start + number) for number in range(count))
 
 
 def holder(one: Ready, engine: Engine) -> dict[str, object]:
@@ -238,6 +275,7 @@ def holder(one: Ready, engine: Engine) -> dict[str, object]:
         "trigger": fire.trigger.value,
         "scheduled_at": fire.scheduled_at.isoformat(),
         "since": engine.now().isoformat(timespec="seconds"),
+        "attempt": one.attempt,
         "pid": os.getpid(),
     }
 
@@ -245,8 +283,3 @@ def holder(one: Ready, engine: Engine) -> dict[str, object]:
 def log_path(engine: Engine, one: Ready) -> str:
     """Where a run's output is kept."""
     return f"{engine.state.logs}/{locks.file_name(one.job.name)}/{one.run_id}.log"
-
-
-def _close(held: Sequence[Lock]) -> None:
-    for lock in held:
-        os.close(lock.fd)

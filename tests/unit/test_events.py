@@ -35,6 +35,11 @@ FACTS: dict[Happening, dict[str, Any]] = {
     Happening.SKIPPED: {"scheduled_at": NOON, "reason": "overlap", "detail": "the lock backup is held by run r"},
     Happening.MISSED: MISSED,
     Happening.STUCK: {"processes": ((9, "dd"), (10, "sync"))},
+    Happening.WAITING: {"scheduled_at": NOON, "reason": "pool", "detail": "no place is free"},
+    Happening.GIVEN_UP: {"scheduled_at": NOON, "reason": "superseded", "detail": "a newer fire took its place"},
+    Happening.ADOPTED: {"pid": 8, "scheduled_at": NOON},
+    Happening.CLOCK_SET: {"seconds": -7200.0},
+    Happening.SUSPENDED: {"seconds": 300.0},
 }
 TEXT = {
     Happening.RUNNER_STARTED: "runjobs follows 1 job (pid 7, state in /var/lib/runjobs)",
@@ -46,8 +51,16 @@ TEXT = {
     Happening.SKIPPED: "backup: skipped, the lock backup is held by run r",
     Happening.MISSED: "backup: missed 2026-07-01 14:00:00 (down)",
     Happening.STUCK: "backup: can't be killed yet: dd (pid 9), sync (pid 10)",
+    Happening.WAITING: "backup: waits (pool): no place is free",
+    Happening.GIVEN_UP: "backup: not tried again, a newer fire took its place",
+    Happening.ADOPTED: "backup: goes on (run run-1, pid 8), an earlier runner started it",
+    Happening.CLOCK_SET: "the clock was set back by 2h",
+    Happening.SUSPENDED: "the machine was suspended for 5m",
 }
-OF_THE_RUNNER = {Happening.RUNNER_STARTED, Happening.RUNNER_STOPPING, Happening.RUNNER_STOPPED, Happening.WARNING}
+OF_THE_RUNNER = {
+    *(Happening.RUNNER_STARTED, Happening.RUNNER_STOPPING, Happening.RUNNER_STOPPED, Happening.WARNING),
+    *(Happening.CLOCK_SET, Happening.SUSPENDED),
+}
 
 
 def event(happening: Happening, job: str = "backup", **other: Any) -> Event:  # noqa: ANN401 (facts of any kind)
@@ -112,6 +125,7 @@ def test_nothing_that_is_told_of_a_run_does_either(text: str) -> None:
         (Happening.MISSED, {}, "33"),
         (Happening.STUCK, {}, "33"),
         (Happening.WARNING, {}, "33"),
+        (Happening.GIVEN_UP, {}, "33"),
     ],
 )
 def test_colour_says_how_bad_it_is(happening: Happening, facts: dict[str, str], code: str) -> None:

@@ -17,7 +17,7 @@ from runjobs.render.events import json_line
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
 # where a reason stands in the calls that make one, and in which functions it is what comes back
-PLACES = {"Verdict": 1, "RunEnd": 2, "Skip": 2, "LaunchError": 0, "Stop": 2, "Stretch": 6}
+PLACES = {"Verdict": 1, "RunEnd": 2, "Skip": 2, "LaunchError": 0, "Stop": 2, "Stretch": 6, "End": 1}
 SOURCES = [path for path in (ROOT / "runjobs").rglob("*.py") if path.parent.name != "render"]
 
 
