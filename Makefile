@@ -8,11 +8,11 @@ BIN := $(VENV)/bin
 STATE := .state
 PIP := $(BIN)/python -m pip -qq --no-input --disable-pip-version-check
 # Debian packages that some of the real tests need; without them these tests are skipped, and counted.
-SYSTEM := cron busybox util-linux
+SYSTEM := cron busybox util-linux faketime
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run check lint style format types floors sizes test bench lock clean
+.PHONY: help run check lint style format types floors sizes test prove bench lock clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ sizes: $(VENV)/.dev
 
 test: $(VENV)/.dev ## The tests alone; ARGS="tests/unit -k crontab" picks some
 	@$(BIN)/python -m pytest -q $(ARGS) </dev/null
+
+prove: $(VENV)/.dev ## Kill runners and guards at random, restart them, crowd them, and judge; ARGS="--kills 50 --seed 7"
+	@$(BIN)/python -m tests.prove $(ARGS)
 
 bench: $(VENV)/.dev ## The measurements, beside a peer in the same run
 	@$(BIN)/python -m bench $(ARGS)

@@ -13,7 +13,7 @@ from bench.asked import Asked
 from bench.machine import describe
 
 # each module has measure(asked), which yields figures; the first line of its docstring is its help
-NAMES = ("schedule", "load", "one_shot", "lag", "burst", "running_job", "idle", "kill")
+NAMES = ("schedule", "load", "one_shot", "lag", "burst", "running_job", "idle", "kill", "history")
 
 
 def main() -> None:

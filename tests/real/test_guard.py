@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from runjobs.adapters import locks
+from runjobs.guard import Stop
+from runjobs.guard.orders import order_of
 from tests.real.support.guarding import output_of, run, running, wait_gone
 from tests.real.support.processes import wait_until
 
@@ -247,3 +250,34 @@ def test_zombies_of_a_job_are_reaped_while_it_runs(tmp_path: Path) -> None:
         assert wait_until(lambda: children.read_text().split() == [str(main)], pause=0.01)
         gate.write_text("go\n")
         assert guarded.end().outcome == "ok"
+
+
+@pytest.mark.parametrize(("options", "again"), [({"retries": 1}, True), ({}, False)], ids=["retries=1", "no retries"])
+def test_the_end_of_a_run_says_when_its_fire_is_tried_again(options: dict[str, Any], again: bool) -> None:
+    end = run("exit 3", options=options)
+    assert end.again_at == (end.ended_at + 60 if again else None)  # retry-delay is a minute
+
+
+def test_a_run_that_was_stopped_is_not_tried_again() -> None:
+    with running("sleep 1000", options={"retries": 3}) as guarded:
+        guarded.hear("Started")
+        guarded.stop(reason="person")
+        end = guarded.end()
+        assert (end.outcome, end.again_at) == ("stopped", None)
+
+
+def test_an_order_in_the_lock_file_is_obeyed_and_a_bare_signal_says_who_sent_it(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    lock.write_bytes(bytes(locks.FILE_SIZE))
+    for order in (True, False):
+        with running("sleep 1000", lock=str(lock)) as guarded:
+            guard = guarded.guard()
+            guarded.hear("Started")
+            if order:
+                said = Stop(0.0, "stopped", "replaced", "a newer one came")
+                locks.write_order(lock, order_of(guarded.run_id, said, "1"))
+            os.kill(guard, signal.SIGTERM)
+            end = guarded.end()
+            assert (end.outcome, end.reason) == ("stopped", "replaced" if order else "signal")
+            told = "a newer one came; ended by SIGKILL" if order else f"stopped by SIGTERM from pid {os.getpid()}"
+            assert end.detail.startswith(told)

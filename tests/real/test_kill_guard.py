@@ -199,6 +199,19 @@ def test_what_a_killed_guard_left_is_found_and_killed(grouped: bool) -> None:
         assert not any(map(is_alive, before))
 
 
+@pytest.mark.skipif(cgroup.find_base() is None, reason="no cgroup v2 that we may write")
+def test_a_run_that_leaves_processes_behind_leaves_no_control_group() -> None:
+    base = str(cgroup.find_base())
+    command = "setsid sleep 1000 >/dev/null 2>&1 </dev/null & sleep 1"
+    with running(command, cgroup=True) as guarded:
+        assert wait_until(lambda: cgroup.leaf_of(base, guarded.run_id).members(), pause=0.01)
+        ((left, name),) = guarded.hear("RunEnd")["leftovers"]
+        assert name == "sleep"
+        assert wait_until(lambda: not Path(f"{base}/runjobs-{guarded.run_id}").exists())
+        assert is_alive(left)
+        os.kill(left, signal.SIGKILL)
+
+
 def test_recovery_spares_whoever_was_given_the_pid_since() -> None:
     with running("sleep 1000", options={}) as stranger:
         pid = stranger.hear("Started")["process"][0]

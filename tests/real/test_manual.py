@@ -282,3 +282,12 @@ def test_output_to_a_terminal_is_the_jobs_alone(stage: Stage) -> None:
 def test_a_run_that_is_not_ok_is_no_success_though_its_code_is_0(stage: Stage, options: str, command: str) -> None:
     stage.jobs(f"#: name=job {options}\n0 0 29 2 * {command}\n")
     assert stage.place.call("run", "job").returncode == 1
+
+
+def test_a_pass_lets_go_of_what_is_past_keeping(stage: Stage) -> None:
+    stage.jobs("#: name=job history=2\n0 0 29 2 * true\n")
+    for _ in range(4):
+        assert stage.place.call("run", "job").returncode == 0
+    fires = ledger.fires(stage.place.state)
+    assert [fire["outcome"] for fire in fires] == ["ok", "ok"]
+    assert len(ledger.runs(stage.place.state)) == 2

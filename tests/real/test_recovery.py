@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runjobs.adapters import locks
+from runjobs.adapters.ledger import Beginning
 from runjobs.core.fire import Fire, Trigger
-from runjobs.core.run import Start
+from runjobs.core.run import RunEnd, Start
 from runjobs.guard import Passthrough
 from runjobs.runner.crew import Member
 from runjobs.runner.engine import Engine, Manner
 from runjobs.settings import resolve
 from runjobs.wiring import open_state
-from tests.real.support import ledger, namespaces
+from tests.real.support import freezing, ledger, namespaces
 from tests.real.support.command_line import environment
 from tests.real.support.processes import wait_until
 from tests.real.support.stage import Stage, stage_in
@@ -314,7 +315,7 @@ def test_a_run_whose_lock_outlives_its_guard_is_settled_once_the_lock_is_free(tm
     fire = Fire("backup", Trigger.MANUAL, engine.now(), "asked")
     claimed = opened.claim_one(engine.runner, engine.now(), fire)
     assert claimed is not None
-    opened.start(engine.runner, engine.now(), [Start("run-1", claimed.fire_id, 1, lock.path, "")], [])
+    opened.start(engine.runner, engine.now(), Beginning([Start("run-1", claimed.fire_id, 1, lock.path, "")]))
     engine.crew.bereaved.append(Member("run-1", job_of("@daily"), fire, str(folder.logs / "backup" / "run-1.log")))
     engine.settle_bereaved()
     assert (engine.crew.is_busy, events) == (True, [])
@@ -329,25 +330,24 @@ def test_a_run_whose_lock_outlives_its_guard_is_settled_once_the_lock_is_free(tm
     opened.close()
 
 
-REFUSE = (
-    "CREATE TRIGGER refuse BEFORE UPDATE ON runs WHEN NEW.state = 'ended' BEGIN SELECT RAISE(ABORT, 'no room'); END"
-)
+REFUSE = "CREATE TRIGGER {} BEFORE {} ON runs WHEN NEW.state = 'ended' BEGIN SELECT RAISE(ABORT, 'no room'); END"
 
 
-def on_the_ledger(stage: Stage, statement: str) -> None:
+def on_the_ledger(stage: Stage, *statements: str) -> None:
     connection = sqlite3.connect(stage.place.state / "ledger.sqlite3", timeout=30)
     with connection:
-        connection.execute(statement)
+        for statement in statements:
+            connection.execute(statement)
     connection.close()
 
 
 def test_an_end_that_the_ledger_refuses_at_once_is_found_by_the_next_pass_as_it_was(stage: Stage) -> None:
     stage.jobs("#: name=job\n0 0 29 2 * sleep 1000 & echo $! >left; exit 7\n")
     stage.place.call("run")  # which makes the ledger
-    on_the_ledger(stage, REFUSE)
+    on_the_ledger(stage, REFUSE.format("refuse", "UPDATE"), REFUSE.format("refuse_new", "INSERT"))
     assert stage.place.call("run", "job").returncode == 7
-    assert ends(stage) == [("running", None, None)]
-    on_the_ledger(stage, "DROP TRIGGER refuse")
+    assert [end[1:] for end in ends(stage)] == [(None, None)]
+    on_the_ledger(stage, "DROP TRIGGER refuse", "DROP TRIGGER refuse_new")
 
     def is_found() -> bool:  # once its guard, which tries for itself, has let go of the lock
         stage.place.call("run")
@@ -371,3 +371,155 @@ def test_a_state_folder_that_was_moved_with_a_run_open_heals_itself(stage: Stage
     assert found.returncode == 1
     assert "job: interrupted" in found.stderr
     assert ledger.runs(moved)[0]["outcome"] == "interrupted"
+
+
+FREEZES = pytest.mark.skipif(bool(freezing.why_not()), reason=freezing.why_not())
+HANGS = "echo $RUNJOBS_RUN_ID >>runs; test -e first && exit 0; touch first started; exec sleep 1000"
+
+
+@FREEZES
+def test_what_cant_be_killed_holds_up_nothing_but_its_own_job_until_it_is_dead(stage: Stage) -> None:
+    stage.jobs(f"#: name=job\n@every 1s {HANGS}\n#: name=beat\n@every 1s true\n")
+    with stage.foreground():
+        assert stage.exists("started")
+        assert wait_until(lambda: ledger.runs(stage.place.state, "job")[0]["pid"])
+        (run,) = ledger.runs(stage.place.state, "job")
+        with freezing.frozen(run["pid"]):
+            kill(run["guard_pid"])
+            assert stage.heard("stuck", run=run["id"], processes=[[run["pid"], "sleep"]])
+            beats = len(stage.events("ended", job="beat"))
+            assert wait_until(lambda: len(stage.events("ended", job="beat")) > beats + 1)
+            assert len(stage.events("stuck")) == 1
+            assert not stage.events("ended", job="job")
+            assert len(ledger.runs(stage.place.state, "job")) == 1  # the lock is held, so nothing starts beside it
+        assert stage.heard("ended", run=run["id"], outcome="interrupted", reason="guard-died")
+        assert (
+            "1 of its processes were still there and were killed" in stage.events("ended", run=run["id"])[0]["detail"]
+        )
+        assert wait_until(lambda: len(ends(stage, "job")) > 1)
+    assert ends(stage, "job")[0] == ("ended", "interrupted", "guard-died")
+
+
+@FREEZES
+def test_a_pass_does_not_wait_for_what_cant_be_killed_and_an_undertaker_records_its_end(stage: Stage) -> None:
+    stage.jobs(f"#: name=job\n0 0 29 2 * {HANGS}\n")
+    with stage.start("job") as runner:
+        assert stage.exists("started")
+        run = run_of(stage)
+        kill(runner.pid)
+    with freezing.frozen(run["pid"]):
+        kill(run["guard_pid"])
+        first, second = stage.place.call("run"), stage.place.call("run")
+        assert (first.returncode, second.returncode) == (1, 0)
+        assert f"can't be killed yet: sleep (pid {run['pid']})" in first.stderr
+        assert second.stderr == ""
+        assert stage.place.call("run", "job").returncode == 75
+        assert ends(stage) == [("running", None, None)]
+    assert wait_until(lambda: ends(stage) == [("ended", "interrupted", "guard-died")])
+    assert wait_until(lambda: not stage.members())
+
+
+@FREEZES
+def test_an_undertaker_outlives_its_runner_and_where_it_is_killed_another_takes_its_place(stage: Stage) -> None:
+    stage.jobs(f"#: name=job\n0 0 29 2 * {HANGS}\n#: name=beat\n@every 1s true\n")
+    with stage.start("job") as caller:
+        assert stage.exists("started")
+        run = run_of(stage)
+        kill(caller.pid)
+    with freezing.frozen(run["pid"]):
+        kill(run["guard_pid"])
+        with stage.foreground("--on-stop", "leave") as runner:
+            assert stage.heard("stuck", run=run["id"])
+            undertaker = locks.read(stage.place.state / "locks" / "job.job")["pid"]
+            kill(undertaker)
+            assert wait_until(lambda: len(stage.events("stuck", run=run["id"])) > 1)
+            runner.terminate()
+            assert runner.wait(60) == 0
+        assert stage.events("runner-stopped")[0]["left"] == 1
+        assert ends(stage, "job") == [("running", None, None)]
+    assert wait_until(lambda: ends(stage, "job") == [("ended", "interrupted", "guard-died")])
+    assert wait_until(lambda: not stage.members())
+
+
+@FREEZES
+@pytest.mark.parametrize("gained", ["its own lock", "a shared lock"])
+def test_a_run_that_gains_a_lock_of_a_dead_guard_does_not_start_beside_what_is_left(stage: Stage, gained: str) -> None:
+    job = "job" if gained == "its own lock" else "other"
+    stage.jobs(f"#: name=job lock=disk\n0 0 29 2 * {HANGS}\n#: name=other lock=disk\n0 0 29 2 * touch other\n")
+    with stage.start("job") as runner:
+        assert stage.exists("started")
+        run = run_of(stage)
+        kill(runner.pid)
+    with freezing.frozen(run["pid"]):
+        kill(run["guard_pid"])
+        killed_at(
+            stage, "from runjobs.runner import succession; succession.recover = print; start._fork_all = die", job
+        )
+        (other,) = [each for each in ledger.runs(stage.place.state) if each["id"] != run["id"]]
+        assert (other["job"], other["outcome"], other["reason"]) == (job, "skipped", "overlap")
+        assert locks.is_held(stage.place.state / "locks" / f"job.{job}")
+        assert locks.is_held(stage.place.state / "locks" / "lock.disk")
+    assert wait_until(lambda: run_of(stage)["state"] == "ended")
+    assert run_of(stage)["outcome"] == "interrupted"
+    assert not (stage.root / "other").exists()
+    assert len((stage.root / "runs").read_text().split()) == 1
+
+
+RERUN = "echo $RUNJOBS_ATTEMPT >>attempts; test -e first && exit 0; touch first started; sleep 1000"
+
+
+@pytest.mark.parametrize("is_runner_killed", [False, True], ids=["guard", "both"])
+def test_a_run_that_was_cut_short_is_run_again_where_its_job_says_so(stage: Stage, is_runner_killed: bool) -> None:
+    stage.jobs(f"#: name=job on-interrupt=rerun overlap=queue\n* * * * * {RERUN}\n")
+    with stage.start() as runner:
+        assert stage.exists("started")
+        run = run_of(stage)
+        if is_runner_killed:
+            kill(runner.pid)
+        kill(run["guard_pid"])
+        runner.wait(60)
+    if is_runner_killed:
+        stage.place.call("run")
+    first, second, *_ = sorted(ledger.runs(stage.place.state), key=lambda each: str(each["id"]))
+    assert (first["outcome"], second["outcome"]) == ("interrupted", "ok")
+    assert (first["fire"], first["attempt"], second["fire"], second["attempt"]) == (run["fire"], 1, run["fire"], 2)
+    assert {fire["outcome"] for fire in ledger.fires(stage.place.state)} == {"ok"}
+    assert stage.members() == []
+
+
+@pytest.mark.skipif(bool(namespaces.why_not()), reason=namespaces.why_not())
+def test_a_run_of_another_container_is_left_alone_while_it_lives_and_interrupted_when_it_is_gone(stage: Stage) -> None:
+    stage.jobs(f"#: name=job\n0 0 29 2 * {QUIET}\n")
+    command = namespaces.as_pid_1(["sh", "-c", '"$@" & sleep 1000', "sh", *stage.place.command("run", "job")])
+    with subprocess.Popen(command, env=environment(), stdin=subprocess.DEVNULL) as container:
+        try:
+            assert stage.exists("started")
+            run = run_of(stage)
+            with stage.foreground():
+                assert stage.heard("runner-started")
+                assert stage.place.call("run").returncode == 0
+                assert ends(stage) == [("running", None, None)]
+        finally:
+            container.kill()
+    assert run["pid_namespace"] != os.stat("/proc/self/ns/pid").st_ino
+    assert wait_until(lambda: stage.place.call("run").returncode == 1)
+    assert ends(stage) == [("ended", "interrupted", "guard-died")]
+    assert "another PID namespace" in run_of(stage)["detail"]
+
+
+def test_the_end_that_another_runner_has_recorded_first_is_the_one_that_is_told(tmp_path: Path) -> None:
+    events: list[Event] = []
+    folder, opened = open_state(resolve([str(tmp_path)], str(tmp_path / "state")), print)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    engine = Engine(folder, opened, Manner("call", Passthrough.NONE, None), events.append)
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    fire = Fire("backup", Trigger.MANUAL, engine.now(), "asked")
+    claimed = opened.claim_one(engine.runner, engine.now(), fire)
+    assert claimed is not None
+    opened.start(engine.runner, engine.now(), Beginning([Start("run-1", claimed.fire_id, 1, "job.backup", "")]))
+    opened.record((), [RunEnd("run-1", "failed", "exit", "exit code 3", exit_code=3, ended_at=1.0)])
+    engine.crew.bereaved.append(Member("run-1", job_of("@daily"), fire, str(folder.logs / "backup" / "run-1.log")))
+    engine.settle_bereaved()
+    assert [(event.facts["outcome"], event.facts["exit_code"]) for event in events] == [("failed", 3)]
+    engine.close()
+    opened.close()
