@@ -67,7 +67,7 @@ class Summary:
         """Keep what a person should hear of and no run of ours will tell: misses, warnings, old runs."""
         if event.happening is Happening.MISSED and event.facts["reason"] not in NEWS:
             return
-        if event.happening is Happening.ENDED and not Outcome(str(event.facts["outcome"])).is_trouble:
+        if event.happening is Happening.ENDED and not _is_trouble(event.facts["outcome"], event.facts["reason"]):
             return
         if event.happening is Happening.GIVEN_UP:
             self.has_failure = True
@@ -83,7 +83,8 @@ class Summary:
     def add(self, ends: Sequence[tuple[Member, RunEnd]]) -> None:
         """Add the runs of this pass that failed, each with the tail of its output."""
         for member, end in ends:
-            if end.verdict.is_trouble and end.again_at is None:
+            if _is_trouble(end.outcome, end.reason) and end.again_at is None:
+                self.has_failure = True
                 due = f"due {instant(member.fire.scheduled_at, self._zone)}"
                 what = f"{member.job.name}: {ended(facts_of(end))}"
                 run = f", run {member.run_id}" if member.run_id else ""
@@ -94,6 +95,11 @@ class Summary:
         """Say it all on standard error; nothing when there is nothing."""
         if self._lines:
             streams.complain("\n".join(self._why + self._lines))
+
+
+def _is_trouble(outcome: object, reason: object) -> bool:
+    """Whether a person should hear of an end; that a newer fire replaced a run is as its job wants it."""
+    return Outcome(str(outcome)).is_trouble and reason != "replaced"
 
 
 def tell_person(job: Job, end: RunEnd) -> None:

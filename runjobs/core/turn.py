@@ -61,12 +61,14 @@ class Facts(NamedTuple):
     """What is known at the moment of the turn.
 
     `paused` is why the job is paused ("": it is not), `has_newer` whether a newer fire of it has started or waits,
-    `has_room` whether the runner's bound leaves room for one more run.
+    `has_older` whether an older one is to be started first, `has_room` whether the runner's bound leaves room for one
+    more run.
     """
 
     now: datetime
     paused: str = ""
     has_newer: bool = False
+    has_older: bool = False
     after: tuple[Dependency, ...] = ()
     has_room: bool = True
 
@@ -123,6 +125,8 @@ def judge(turn: Turn, facts: Facts) -> Go | Stay | End:
         return held
     if (late := _judge_patience(turn, facts)) is not None:
         return late
+    if facts.has_older:
+        return Stay(WaitFor.OVERLAP, "an older fire of it is still to start")
     if not facts.has_room:
         return Stay(WaitFor.PARALLEL, "as many runs as --max-parallel allows go on already")
     return Go()
@@ -142,7 +146,9 @@ def judge_busy(turn: Turn, busy: Busy) -> Stay | End:
 
 def replaces(turn: Turn, busy: Busy) -> bool:
     """Whether the run that holds the job's own lock is to be stopped in favour of this fire."""
-    return busy.is_own and turn.job.options.overlap is Overlap.REPLACE and not turn.attempts
+    options = turn.job.options
+    is_wanted = options.overlap is Overlap.REPLACE and options.catchup is not Catchup.ALL
+    return busy.is_own and is_wanted and not turn.attempts
 
 
 def _judge_order(after: tuple[Dependency, ...]) -> Stay | End | None:
@@ -157,7 +163,7 @@ def _judge_order(after: tuple[Dependency, ...]) -> Stay | End | None:
 
 def _judge_patience(turn: Turn, facts: Facts) -> End | None:
     """No fire waits longer than `start-within`, counted from when it began to wait, or could have started."""
-    if turn.wait is None or turn.is_patient:
+    if turn.wait in {None, WaitFor.RERUN} or turn.is_patient:
         return None
     ends = [dependency.ended_at for dependency in facts.after if dependency.ended_at is not None]
     could = max([turn.since or turn.fire.scheduled_at, *ends])
@@ -172,7 +178,6 @@ def _judge_patience(turn: Turn, facts: Facts) -> End | None:
 
 _GIVEN_UP: Final = {
     WaitFor.RETRY: End(MISSED, "late", "no runner was there within {within}"),
-    WaitFor.RERUN: End(MISSED, "late", "no runner was there within {within}"),
     WaitFor.AFTER: End(MISSED, "late", "no runner was there within {within} of the end of what it comes after"),
     WaitFor.OVERLAP: End(SKIPPED, "overlap", "it waited {within} for its lock"),
     WaitFor.POOL: End(SKIPPED, "pool", "it waited {within} for a place in its pool"),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from runjobs.adapters.process import Heard
 
+INIT: Final = 1  # who sends TERM to all that is left when the machine or the container shuts down
 KINDS: Final = {"kill_after": int | float | None, "outcome": str, "reason": str, "detail": str}
 
 
@@ -51,6 +52,8 @@ class Orders:
         return [stop]
 
     def _by_signal(self, term: Heard) -> Stop:
+        if term.pid == INIT:
+            return Stop(None, Outcome.INTERRUPTED.value, "shutdown", "the system is shutting down")
         return Stop(reason="signal", detail=f"stopped by SIGTERM from pid {term.pid} (uid {term.uid})")
 
 

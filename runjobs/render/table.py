@@ -52,7 +52,8 @@ def draw(table: Table, screen: Screen) -> str:
     if not screen.pretty:
         return _plain(shown)
     fitting = fit(shown, screen.width)
-    return _quick(fitting, screen) if len(fitting.rows) > MANY else _ruled(fitting, screen)
+    is_quick = len(fitting.rows) > MANY and sum(fitting.widths()) + len(GAP) * len(fitting.columns) <= screen.width
+    return _quick(fitting, screen) if is_quick else _ruled(fitting, screen)
 
 
 def fit(table: Table, room: int) -> Table:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from runjobs.core.fire import WaitFor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from datetime import datetime
 
     from runjobs.adapters.ledger import Claimed
@@ -62,6 +62,10 @@ class Line:
         """Let a fire leave the line; False when it did not stand there."""
         return self._places.pop(fire_id, None) is not None
 
+    def keep(self, fires: Collection[int]) -> None:
+        """Let all leave the line but these."""
+        self._places = {fire_id: place for fire_id, place in self._places.items() if fire_id in fires}
+
     def stir(self) -> None:
         """Something has ended: whoever waits for somebody's end is tried at the next look."""
         self._pause = FIRST_LOOK
@@ -69,7 +73,8 @@ class Line:
 
     def due(self, now: datetime, room: int | None) -> list[int]:
         """The fires to try now: of those that wait for the runner's bound no more than there is `room` for."""
-        is_look = self._is_stirred or (self._next_look is not None and self._next_look <= now)
+        # a look that is further away than any may be was set before the clock was set back
+        is_look = self._is_stirred or self._next_look is None or not now < self._next_look <= now + LONGEST_LOOK
         chosen = list(self._choose(now, room, is_look=is_look))
         if is_look:
             self._is_stirred = False

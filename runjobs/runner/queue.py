@@ -6,9 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from runjobs.adapters.ledger import Claimed, Skip
+from runjobs.adapters.ledger import Claimed, LedgerError, Skip
 from runjobs.core.event import Event, Happening
 from runjobs.core.fire import Trigger, WaitFor
+from runjobs.core.job import Catchup
 from runjobs.core.outcome import Outcome
 from runjobs.guard import Stop
 from runjobs.runner import recovery
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from runjobs.runner.start import Refusal
 
 SUPERSEDED: Final = "a newer fire took its place"
+DOWN: Final = "its runner ended before its turn came"
+TROUBLE: Final = 10.0  # seconds
 ABANDONED: Final = "the call that asked for it was killed"
 
 
@@ -39,6 +42,7 @@ class Queue:
         """Nobody waits."""
         self._engine = engine
         self._line = Line()
+        self._again = 0.0  # after trouble: when the next try may be
         self._ordered: set[str] = set()  # runs that were told to make way, so that nobody tells them twice
 
     def __len__(self) -> int:
@@ -64,21 +68,25 @@ class Queue:
 
     def serve(self, jobs: Mapping[str, Job]) -> list[Refusal]:
         """Try those whose time has come; the fires whose locks keep them from starting at all."""
-        if not self._line:
-            return []
         engine = self._engine
+        if not self._line or engine.monotonic() < self._again:
+            return []
         room = None if engine.most is None else engine.most - len(engine.crew.guards)
         fires = self._line.due(engine.now(), room)
         if not fires:
             return []
-        with engine.still():
-            return try_waiting(engine, fires, jobs)
+        try:
+            with engine.still():
+                return try_waiting(engine, fires, jobs)
+        except (LedgerError, OSError):
+            self._again = engine.monotonic() + TROUBLE
+            raise
 
     def pause(self) -> float | None:
         """For how many seconds nobody has to be tried; None: nobody waits."""
         now = self._engine.now()
         at = self._line.next_at(now)
-        return None if at is None else max(0.0, (at - now).total_seconds())
+        return None if at is None else max(0.0, (at - now).total_seconds(), self._again - self._engine.monotonic())
 
     def give_way(self, superseded: Iterable[Waiting], jobs: Mapping[str, Job]) -> None:
         """Tell of those that newer fires have put an end to."""
@@ -98,20 +106,35 @@ class Queue:
             self._ordered.add(run)
 
     def adopt(self, jobs: Mapping[str, Job]) -> None:
-        """Take over what waits for dead runners; what a person waited for has nobody to wait for it any more."""
+        """Take over what waits for dead runners; what a person waited for has nobody to wait for it any more.
+
+        What others have ended meanwhile leaves the line.
+        """
         engine = self._engine
-        for waiting in engine.ledger.waiting():
+        known = engine.ledger.waiting()
+        self._line.keep({waiting.fire_id for waiting in known})
+        for waiting in known:
             if waiting.runner != engine.runner.id:
                 if recovery.is_alive(waiting, engine.state.locks) or not engine.ledger.adopt(waiting, engine.runner):
                     continue
                 if waiting.fire.trigger is Trigger.MANUAL:
-                    self._abandon(waiting, jobs)
+                    self._end(waiting, jobs, Skip(waiting.fire_id, "interrupted", "runner-died", ABANDONED))
+                    continue
+                if self._is_too_late(waiting, jobs.get(waiting.fire.job)):
+                    self._end(waiting, jobs, Skip(waiting.fire_id, "missed", "down", DOWN))
                     continue
             if waiting.fire_id not in self._line:
-                self._line.put(waiting.fire_id, Place(waiting.fire.job, waiting.wait, waiting.not_before))
+                longest = max(waiting.not_before - waiting.since, timedelta(0))
+                place = Place(waiting.fire.job, waiting.wait, waiting.not_before, longest=longest)
+                self._line.put(waiting.fire_id, place)
 
-    def _abandon(self, waiting: Waiting, jobs: Mapping[str, Job]) -> None:
-        skip = Skip(waiting.fire_id, Outcome.INTERRUPTED.value, "runner-died", ABANDONED)
+    def _is_too_late(self, waiting: Waiting, job: Job | None) -> bool:
+        """Whether a fire that waited for a lock or a place had nobody to wait for it while its patience ran out."""
+        if job is None or waiting.attempts or waiting.wait is WaitFor.AFTER or job.options.catchup is not Catchup.NONE:
+            return False
+        return self._engine.now() - waiting.since > job.options.start_within
+
+    def _end(self, waiting: Waiting, jobs: Mapping[str, Job], skip: Skip) -> None:
         if self._engine.ledger.cancel(skip, self._engine.now()):
             tell_end(self._engine, _claimed(waiting), jobs.get(waiting.fire.job), skip)
 

@@ -184,8 +184,8 @@ def is_alive(owned: Owned, folder: Path) -> bool:
     It is taken for a moment to find out: one that is held in another container can't be seen in any other way.
     """
     path = lock_of(folder, owned.runner_lock)
-    if not owned.runner_lock or locks.read(path).get("runner") != owned.runner:
-        return False
+    if not owned.runner_lock or locks.read(path).get("runner", owned.runner) != owned.runner:
+        return False  # an empty record is of a full disk: who holds the lock may be the one
     lock = locks.take(path)
     if lock is None:
         return True

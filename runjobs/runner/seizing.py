@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     Holders = Mapping[str, Mapping[str, object]]
 
 
-def seize(folder: Path, job: Job, ours: Holders) -> tuple[Lock, ...] | Busy:
+def seize(folder: Path, job: Job, ours: Holders, full: dict[str, Busy]) -> tuple[Lock, ...] | Busy:
     """Take what the job needs without waiting; the first lock is the run's own. OSError where a file can't be opened.
 
-    `ours` are the records that locks taken a moment ago are about to say: as yet they tell of old runs.
+    `ours` are the records that locks taken a moment ago are about to say: as yet they tell of old runs. `full` is what
+    others who share a lock or a pool have found busy a moment ago, and what this one does.
     """
+    if (known := next((full[key] for key in _shared(job) if key in full), None)) is not None:
+        return known
     first = _take_own(folder, job, ours)
     if isinstance(first, Busy):
         return first
@@ -35,8 +38,14 @@ def seize(folder: Path, job: Job, ours: Holders) -> tuple[Lock, ...] | Busy:
         raise
     if busy is not None:
         let_go(held)
+        full[f"{'pool' if busy.places else 'lock'}.{busy.name}"] = busy
         return busy
     return tuple(held)
+
+
+def _shared(job: Job) -> list[str]:
+    lock, pool = job.options.lock, job.options.pool
+    return [f"lock.{lock}"] * (lock is not None) + ([f"pool.{pool.name}"] if pool is not None else [])
 
 
 def let_go(held: Sequence[Lock]) -> None:

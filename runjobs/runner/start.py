@@ -72,6 +72,7 @@ class Batch:
         self._waiting: list[tuple[Claimed, Place]] = []
         # what the locks taken here are about to say; as yet they tell of old runs
         self._holders: dict[str, dict[str, object]] = {}
+        self._full: dict[str, Busy] = {}
 
     def begin(self, claims: Sequence[Claimed]) -> Beginning:
         """Settle what becomes of each claim: take its locks without waiting, or have it wait, or end it."""
@@ -94,7 +95,7 @@ class Batch:
     def _begin_anew(self) -> None:
         """A claim that could not be written is made once more: nothing of the first time holds."""
         self.close()
-        for each in (self._ready, self._ended, self._waiting, self._holders, self.refused):
+        for each in (self._ready, self._ended, self._waiting, self._holders, self._full, self.refused):
             each.clear()
 
     def begin_some(self, claims: Sequence[Claimed]) -> Beginning:
@@ -142,7 +143,7 @@ class Batch:
 
     def _seize(self, claimed: Claimed, turn: Turn, name: str) -> Go | Stay | End:
         try:
-            held = seize(self._engine.state.locks, turn.job, self._holders)
+            held = seize(self._engine.state.locks, turn.job, self._holders, self._full)
         except OSError as error:
             detail = f"its lock can't be taken: {error.strerror or error}"
             self.refused.append(Refusal(claimed.fire_id, RunEnd("", Outcome.ERROR.value, "lock", detail)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from runjobs.core.fire import Trigger
+from runjobs.core.job import Catchup, Overlap
 from runjobs.core.outcome import Outcome
 from runjobs.core.pausing import detail_of
 from runjobs.core.turn import OWN_TRIGGERS, Dependency, Facts, Stage
@@ -38,6 +40,7 @@ class Surroundings:
             self._now,
             self._paused(turn.job.name),
             bool(turn.attempts) and self._ledger.has_newer(turn.fire),
+            _is_in_order(turn) and self._ledger.has_older(turn.fire),
             tuple(self._dependency(name, turn.fire.scheduled_at) for name in after),
             self._most is None or self._going + self._started < self._most,
         )
@@ -81,3 +84,10 @@ class Surroundings:
         if mark is None or mark.next_fire is None or mark.schedule_key != job.schedule.key:
             return False
         return mark.next_fire <= at
+
+
+def _is_in_order(turn: Turn) -> bool:
+    """Whether the fires of the job start one after the other, oldest first."""
+    options = turn.job.options
+    is_all = options.catchup is Catchup.ALL and options.overlap is not Overlap.ALLOW
+    return is_all and turn.fire.trigger is Trigger.SCHEDULE and not turn.attempts

@@ -83,7 +83,7 @@ ENGINE, START, CREW = "runjobs.runner.engine", "runjobs.runner.start", "runjobs.
 SQLITE, LIFE = "runjobs.adapters.ledger.sqlite", "runjobs.guard.life"
 
 PASS = [
-    Step("runjobs.wiring", "open_state"),
+    Step("runjobs.wiring", "open_enduring"),
     Step("runjobs.wiring", "engine_on"),
     Step(ENGINE, "Engine._introduce"),
     Step(ENGINE, "Engine.run_due"),

@@ -269,9 +269,8 @@ def test_a_full_disk_is_told_and_once_there_is_room_all_goes_on(stage: Stage) ->
         namespaces.as_pid_1(script), cwd=stage.root, env=environment(), stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
-    assert ended.stdout.split() == ["0", "78", "0"]
-    assert f"the ledger {stage.place.state}/ledger.sqlite3 can't be used: " in ended.stderr
-    assert "try: name another state folder" in ended.stderr
+    assert ended.stdout.split() == ["0", "0", "0"]
+    assert ended.stderr.count(f"the ledger {stage.place.state}/ledger.sqlite3 can't be used: ") == 1
     assert "Traceback" not in ended.stderr
     assert {fire["state"] for fire in ledger.fires(stage.root)} == {"ended"}
 

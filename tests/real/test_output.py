@@ -65,7 +65,7 @@ def test_no_output_leaves_no_log(tmp_path: Path) -> None:
 def test_logs_are_closed_to_others_and_so_are_the_folders_made_for_them(tmp_path: Path) -> None:
     log = tmp_path / "logs" / "job" / "log"
     output_of("umask 0; echo said", log)
-    assert [path.stat().st_mode & 0o777 for path in (log, log.parent, log.parent.parent)] == [0o600, 0o700, 0o700]
+    assert [path.stat().st_mode & 0o777 for path in (log, log.parent, log.parent.parent)] == [0o400, 0o700, 0o700]
 
 
 def test_nobody_can_have_a_log_written_through_a_link_of_theirs(tmp_path: Path) -> None:

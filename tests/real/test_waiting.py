@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sqlite3
 from contextlib import closing
@@ -127,6 +128,16 @@ def test_what_a_killed_call_was_waiting_for_is_not_started_by_others(stage: Stag
     assert fire["detail"] == "exit code 3; not tried again: the call that asked for it was killed"
 
 
+def test_a_pass_whose_retries_a_newer_fire_cancels_tells_its_failure(stage: Stage) -> None:
+    stage.jobs(f"#: name=flaky retries=1 retry-delay=1h\n{DUE} echo said; exit 3\n")
+    with stage.start() as runner:
+        assert wait_until(lambda: [fire["state"] for fire in ledger.fires(stage.place.state)] == ["waiting"])
+        assert stage.place.call("stop", "flaky", "--no-wait").returncode == 0
+        assert runner.wait(60) == 1
+    assert "flaky: failed: exit code 3" in stage.err
+    assert "| said" in stage.err
+
+
 def test_ctrl_c_ends_a_call_that_waits_for_a_retry(stage: Stage) -> None:
     stage.jobs(f"#: name=flaky retries=1 retry-delay=1h\n{NEVER} exit 3\n")
     with stage.start("flaky") as runner:
@@ -145,6 +156,16 @@ def test_jobs_of_one_instant_run_in_the_order_that_after_says(stage: Stage) -> N
     )
     assert stage.place.call("run").returncode == 0
     assert lines(stage, "marks") == ["a 1", "b 1", "c 1"]
+
+
+def test_a_call_that_did_not_start_keeps_nobody_from_following(stage: Stage) -> None:
+    stage.jobs(f"#: name=a\n{DUE} {HOLD}\n#: name=b after=a\n{DUE} {NOTE}\n")
+    with stage.start() as runner:
+        assert stage.exists("began")
+        assert stage.place.call("run", "a").returncode == 75
+        release(stage)
+        assert runner.wait(60) == 0
+    assert lines(stage, "marks") == ["b 1"]
 
 
 def test_a_failure_skips_all_that_comes_after_it_with_the_reason(stage: Stage) -> None:
@@ -196,6 +217,27 @@ def test_a_person_who_asks_for_a_job_need_not_wait_for_others(stage: Stage) -> N
     stage.jobs(f"#: name=a\n{NEVER} true\n#: name=b after=a\n{NEVER} {NOTE}\n")
     assert stage.place.call("run", "b").returncode == 0
     assert lines(stage, "marks") == ["b 1"]
+
+
+def test_a_pass_claims_what_its_fires_come_after_when_nobody_else_does(stage: Stage) -> None:
+    stage.jobs(f"#: name=a jitter=5s\n{DUE} {NOTE}\n#: name=b after=a\n{DUE} {NOTE}\n")
+    assert stage.place.call("run").returncode == 0
+    assert sorted(lines(stage, "marks")) == ["a 1", "b 1"]
+
+
+def test_a_pass_settles_the_run_that_its_fires_wait_for_when_all_others_are_dead(stage: Stage) -> None:
+    stage.jobs(f"#: name=a\n{DUE} {HOLD}\n")
+    with stage.start() as first:
+        assert stage.exists("began")
+        assert wait_until(lambda: any(run["guard_pid"] for run in ledger.runs(stage.place.state, "a")))
+        (run,) = ledger.runs(stage.place.state, "a")
+        stage.jobs(f"#: name=a\n{DUE} {HOLD}\n#: name=b after=a\n{DUE} {NOTE}\n")
+        with stage.start() as second:
+            assert wait_until(lambda: any(fire["state"] == "waiting" for fire in ledger.fires(stage.place.state, "b")))
+            first.kill()
+            os.kill(run["guard_pid"], signal.SIGKILL)
+            assert second.wait(60) == 1
+    assert ("b", "skipped", "dependency") in outcomes(stage)
 
 
 # locks

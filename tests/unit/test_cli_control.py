@@ -170,7 +170,7 @@ def test_a_word_that_is_neither_job_nor_run_names_the_nearest_job(place: Path) -
 def test_a_fire_that_waits_is_stopped_though_its_job_is_gone(place: Path) -> None:
     ask(place, "pause", "backup")  # which makes the folder
     ledger = ledger_in(place)
-    claimed = ledger.claim_one(ONE, NOON, Fire("old", Trigger.MANUAL, NOON, "call-1"))
+    claimed = ledger.claim_one(ONE, NOON, Fire("old", Trigger.SCHEDULE, NOON))
     assert claimed is not None
     ledger.start(ONE, NOON, Beginning(waits=[Wait(claimed.fire_id, WaitFor.POOL, NOON)]))
     ledger.close()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runjobs.adapters.ledger import Beginning, Claimed, LedgerError, Newest, RunnerId, Skip, Wait
+from runjobs.adapters.ledger import Beginning, Claimed, LedgerError, Newest, RunnerId, Skip, Wait, waits
 from runjobs.adapters.ledger.schema import VERSION, VERSION_1
 from runjobs.adapters.ledger.sqlite import SqliteLedger, open_ledger
 from runjobs.adapters.statefolder import prepare
@@ -463,3 +463,46 @@ def test_the_end_of_a_run_is_told_as_it_was_recorded_first(ledger: SqliteLedger)
     ledger.cancel(Skip(waiting.fire_id, "stopped", "person"), NOON)
     assert ledger.end_of("run-1") == end
     assert ledger.end_of("gone") is None
+
+
+def test_a_fire_by_a_wrong_clock_is_no_newer_one(ledger: SqliteLedger) -> None:
+    ledger.claim(ONE, NOON, None, deciding(later(24)))
+    ledger.claim(ONE, NOON, None, deciding(Decision("backup", MARK, (), reset_from=NOON + 24 * HOUR)))
+    begin(ledger)
+    assert not ledger.has_newer(BACKUP)
+
+
+def test_what_a_person_asked_for_counts_once_it_has_started(ledger: SqliteLedger) -> None:
+    asked = ledger.claim_one(ONE, NOON, Fire("backup", Trigger.MANUAL, NOON, "asked"))
+    assert asked is not None
+    assert ledger.newest("backup", NOON) is None
+    ledger.start(ONE, NOON, Beginning([Start("run-9", asked.fire_id, 1, "/locks/job.backup", "/log")]))
+    assert ledger.newest("backup", NOON) is not None
+
+
+def test_an_older_fire_is_one_that_has_not_started_yet(ledger: SqliteLedger) -> None:
+    (claimed,) = claim(ledger)
+    newer = BACKUP._replace(scheduled_at=NOON + HOUR)
+    assert [ledger.has_older(BACKUP), ledger.has_older(newer)] == [False, True]
+    ledger.start(ONE, NOON, Beginning(waits=[Wait(claimed.fire_id, WaitFor.POOL, NOON)]))
+    assert ledger.has_older(newer)
+    assert not ledger.has_older(newer._replace(job="report"))
+    start = Start("run-1", claimed.fire_id, 1, "/locks/job.backup", "/log")
+    ledger.start_waiting(ONE, NOON, [claimed.fire_id], lambda _: Beginning([start]))
+    assert not ledger.has_older(newer)
+
+
+def test_a_runner_ends_no_waiting_fire_of_another(ledger: SqliteLedger) -> None:
+    (claimed,) = claim(ledger, ONE)
+    ledger.start(ONE, NOON, Beginning(waits=[Wait(claimed.fire_id, WaitFor.POOL, NOON)]))
+    skip = Beginning(skips=[Skip(claimed.fire_id, "skipped", "pool")])
+    ledger.start(TWO, NOON, skip)
+    assert len(ledger.waiting()) == 1
+    ledger.start(ONE, NOON, skip)
+    assert ledger.waiting() == []
+
+
+def test_the_cost_of_what_waits_does_not_grow_with_the_history(ledger: SqliteLedger) -> None:
+    for query in (waits.BY_JOB, f"{waits.BY_JOB} AND job = 'backup' AND scheduled_at < 5"):
+        plan = ledger._connection.execute(f"EXPLAIN QUERY PLAN {query}").fetchall()
+        assert "USING INDEX fires_waiting" in plan[0][-1]

@@ -98,3 +98,9 @@ def test_a_retry_waits_no_longer_than_it_was_told_to_though_the_clock_is_set_bac
     long_ago = NOON - 1000 * MINUTE
     assert one.next_at(long_ago) == long_ago + MINUTE
     assert one.due(long_ago + MINUTE, None) == [1]
+
+
+def test_looks_go_on_though_the_clock_is_set_back() -> None:
+    one = line(waiting(WaitFor.POOL))
+    one.due(NOON, None)
+    assert one.due(NOON - 120 * MINUTE, None) == [1]

@@ -103,7 +103,7 @@ def test_patience_counts_from_when_the_fire_began_to_wait() -> None:
     assert isinstance(judge(one, facts(now=NOON + 71 * MINUTE)), End)
 
 
-@pytest.mark.parametrize("wait", [WaitFor.RETRY, WaitFor.RERUN, WaitFor.OVERLAP])
+@pytest.mark.parametrize("wait", [WaitFor.RETRY, WaitFor.OVERLAP])
 def test_a_retry_that_nobody_was_there_to_make_in_time_is_given_up(wait: WaitFor) -> None:
     one = turn(wait=wait, attempts=1, not_before=NOON + 60 * MINUTE)
     assert judge(one, facts(now=NOON + 70 * MINUTE)) == Go()
@@ -152,3 +152,18 @@ def test_only_the_run_of_the_job_itself_is_replaced_and_never_by_a_retry() -> No
     assert [replaces(one, busy) for busy in (HELD, SHARED)] == [True, False]
     assert not replaces(one._replace(attempts=1), HELD)
     assert not replaces(turn("overlap=queue"), HELD)
+
+
+def test_a_rerun_is_made_however_late_a_runner_comes() -> None:
+    one = turn(wait=WaitFor.RERUN, attempts=1, not_before=NOON)
+    assert judge(one, facts(now=NOON + 5000 * MINUTE)) == Go()
+
+
+def test_an_older_fire_that_is_to_start_first_is_waited_for() -> None:
+    assert judge(turn("catchup=all"), facts(has_older=True)) == Stay(
+        WaitFor.OVERLAP, "an older fire of it is still to start"
+    )
+
+
+def test_none_is_replaced_where_all_are_to_be_caught_up_with() -> None:
+    assert not replaces(turn("overlap=replace catchup=all"), HELD)

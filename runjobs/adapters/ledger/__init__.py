@@ -147,10 +147,16 @@ class Ledger(Protocol):
         """Take over a waiting fire whose owner is dead; False when somebody was faster."""
 
     def newest(self, job: str, at: datetime) -> Newest | None:
-        """The newest fire of a job scheduled at or before an instant, of whatever trigger; None: there is none."""
+        """The newest fire of a job scheduled at or before an instant, of whatever trigger; None: there is none.
+
+        What a person asked for counts once it has started.
+        """
 
     def has_newer(self, fire: Fire) -> bool:
         """Whether a newer scheduled fire of its job than this scheduled one has started, or waits to."""
+
+    def has_older(self, fire: Fire) -> bool:
+        """Whether an older scheduled fire of its job is claimed or waits, and has had no run yet."""
 
     def unended_number(self) -> int:
         """How many runs have no end: those that go on, and those that nobody has settled yet."""

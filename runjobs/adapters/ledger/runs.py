@@ -34,7 +34,7 @@ def begin(connection: sqlite3.Connection, runner: RunnerId, now: datetime, begin
     """Write what becomes of claimed and of waiting fires; the ids of the runs that are this runner's to start."""
     for each in beginning.skips:
         if not skip(connection, each, runner.id, now):
-            waits.end(connection, each, now)
+            waits.end(connection, each, now, runner.id)
     for wait in beginning.waits:
         waits.put_off(connection, runner, now, wait)
     return {start.run_id for start in beginning.starts if _start(connection, runner, start)}

@@ -45,7 +45,7 @@ ALTER TABLE fires ADD COLUMN waiting_since INTEGER;
 ALTER TABLE fires ADD COLUMN not_before INTEGER;
 ALTER TABLE fires ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
 UPDATE fires SET attempts = (SELECT count(*) FROM runs WHERE runs.fire = fires.id);
-CREATE INDEX fires_waiting ON fires(id) WHERE state = 'waiting';
+CREATE INDEX fires_waiting ON fires(job, scheduled_at) WHERE state = 'waiting';
 CREATE INDEX fires_by_time ON fires(scheduled_at);
 CREATE INDEX fires_by_outcome ON fires(job, outcome, scheduled_at);
 

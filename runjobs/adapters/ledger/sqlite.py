@@ -105,7 +105,8 @@ class SqliteLedger:
         """The newest fire of a job scheduled at or before an instant; None: there is none."""
         query = (
             "SELECT min(last_at, ?1), CASE WHEN state = 'ended' THEN outcome END, reason, ended_at FROM fires"
-            " WHERE job = ?2 AND scheduled_at <= ?1 ORDER BY scheduled_at DESC, id DESC LIMIT 1"
+            " WHERE job = ?2 AND scheduled_at <= ?1 AND NOT (trigger = 'manual' AND attempts = 0)"
+            " ORDER BY scheduled_at DESC, id DESC LIMIT 1"
         )
         row = self._guarded(lambda: self._execute(query, (milliseconds(at), job)).fetchone())
         return None if row is None else rows.newest(row)
@@ -113,6 +114,10 @@ class SqliteLedger:
     def has_newer(self, fire: Fire) -> bool:
         """Whether a newer scheduled fire of its job has started, or waits to."""
         return self._guarded(lambda: waits.has_newer(self._connection, fire))
+
+    def has_older(self, fire: Fire) -> bool:
+        """Whether an older scheduled fire of its job is claimed or waits, and has had no run yet."""
+        return self._guarded(lambda: waits.has_older(self._connection, fire))
 
     def unended_number(self) -> int:
         """How many runs have no end."""

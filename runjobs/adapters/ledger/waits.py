@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from runjobs.core.run import RunEnd
 
 WAITING: Final = f"SELECT {rows.WAITING} FROM fires WHERE state = 'waiting'"  # noqa: S608 (columns of ours)
+# a job's, or all: by the index of what waits, or their cost would grow with the history
+BY_JOB: Final = WAITING.replace("FROM fires", "FROM fires INDEXED BY fires_waiting")
 SUPERSEDED: Final = "a newer fire took its place"
 NOT_AGAIN: Final = "not tried again: "
 # a fire that has had a run keeps the outcome of the last one
@@ -25,7 +27,7 @@ END: Final = (
     "UPDATE fires SET state = 'ended', wait = NULL, ended_at = ?,"
     " detail = CASE WHEN outcome IS NULL THEN ? ELSE ltrim(coalesce(detail, '') || '; ' || ?, '; ') END,"
     " reason = CASE WHEN outcome IS NULL THEN ? ELSE reason END, outcome = coalesce(outcome, ?)"
-    " WHERE id = ? AND state = 'waiting'"
+    " WHERE id = ? AND state = 'waiting' AND coalesce(runner, '') = coalesce(?, runner, '')"
 )
 
 
@@ -38,10 +40,10 @@ def put_off(connection: sqlite3.Connection, runner: RunnerId, now: datetime, wai
     )
 
 
-def end(connection: sqlite3.Connection, skip: Skip, now: datetime) -> bool:
-    """End a fire that waits."""
+def end(connection: sqlite3.Connection, skip: Skip, now: datetime, runner: str | None = None) -> bool:
+    """End a fire that waits, for this runner or (None) for anybody."""
     row = (milliseconds(now), skip.detail, NOT_AGAIN + (skip.detail or skip.reason), skip.reason, skip.outcome)
-    return connection.execute(END, (*row, skip.fire_id)).rowcount == 1
+    return connection.execute(END, (*row, skip.fire_id, runner)).rowcount == 1
 
 
 def try_again(connection: sqlite3.Connection, end: RunEnd, row: dict[str, Any]) -> None:
@@ -59,7 +61,7 @@ def has_newer(connection: sqlite3.Connection, fire: Fire) -> bool:
     """Whether a newer scheduled fire of the job has started or waits to."""
     query = (
         "SELECT EXISTS(SELECT 1 FROM fires WHERE job = ? AND trigger = ? AND scheduled_at > ?"
-        " AND coalesce(outcome, '') NOT IN ('skipped', 'missed'))"
+        " AND key = CAST(scheduled_at AS TEXT) AND coalesce(outcome, '') NOT IN ('skipped', 'missed'))"
     )
     row = (fire.job, Trigger.SCHEDULE.value, milliseconds(fire.scheduled_at))
     return fire.trigger is Trigger.SCHEDULE and bool(connection.execute(query, row).fetchone()[0])
@@ -70,12 +72,23 @@ def supersede(connection: sqlite3.Connection, fire: Fire, now: datetime) -> list
     if fire.trigger is not Trigger.SCHEDULE:
         return []
     older = connection.execute(
-        f"{WAITING} AND job = ? AND trigger = ? AND scheduled_at < ?",
+        f"{BY_JOB} AND job = ? AND trigger = ? AND scheduled_at < ?",
         (fire.job, fire.trigger.value, milliseconds(fire.scheduled_at)),
     ).fetchall()
     values = (milliseconds(now), SUPERSEDED, NOT_AGAIN + SUPERSEDED, "superseded", Outcome.MISSED.value)
-    connection.executemany(END, [(*values, row[0]) for row in older])
+    connection.executemany(END, [(*values, row[0], None) for row in older])
     return [rows.waiting(row) for row in older]
+
+
+def has_older(connection: sqlite3.Connection, fire: Fire) -> bool:
+    """Whether an older scheduled fire of the job is claimed or waits, and has had no run yet."""
+    older = "AND job = ?1 AND trigger = ?2 AND scheduled_at < ?3 AND attempts = 0"
+    query = (
+        f"SELECT EXISTS(SELECT 1 FROM fires INDEXED BY fires_waiting WHERE state = 'waiting' {older})"  # noqa: S608
+        f" OR EXISTS(SELECT 1 FROM fires INDEXED BY fires_claimed WHERE state = 'claimed' {older})"
+    )
+    row = (fire.job, Trigger.SCHEDULE.value, milliseconds(fire.scheduled_at))
+    return bool(connection.execute(query, row).fetchone()[0])
 
 
 def of_runner(connection: sqlite3.Connection, runner: RunnerId, fires: Sequence[int]) -> list[Claimed]:
@@ -92,7 +105,7 @@ def _claimed(waiting: Waiting) -> Claimed:
 
 def all_waiting(connection: sqlite3.Connection) -> Iterable[Waiting]:
     """Every fire that waits, oldest first."""
-    return map(rows.waiting, connection.execute(f"{WAITING} ORDER BY scheduled_at, id"))
+    return map(rows.waiting, connection.execute(f"{BY_JOB} ORDER BY scheduled_at, id"))
 
 
 def adopt(connection: sqlite3.Connection, waiting: Waiting, runner: RunnerId) -> bool:
