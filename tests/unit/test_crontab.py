@@ -427,3 +427,9 @@ def test_two_jobs_of_one_name_are_an_error_that_shows_both_places_and_the_first_
     file = parse("#: name=a\n* * * * * x\n\n#: name=a\n* * * * * y\n", source="f")
     assert [each.command for each in file.jobs] == ["x"]
     assert [(p.place.line, p.other) for p in file.problems] == [(5, Place("f", 2))]
+
+
+def test_a_zone_that_is_none_is_an_error_wherever_it_stands() -> None:
+    file = parse("#: tz=Europe/Berlni\n* * * * * a\n#: tz=Europe/Berlni\n* * * * * b\n#: tz=UTC\n* * * * * c\n")
+    assert [each.command for each in file.jobs] == ["c"]
+    assert [problem.place.line for problem in file.problems] == [1, 3]
