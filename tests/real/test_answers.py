@@ -185,7 +185,7 @@ def test_asking_works_on_a_read_only_disk_and_on_a_full_one(stage: Stage, tmp_pa
     small = [str(tmp_path / "elsewhere") if word == str(stage.place.state) else word for word in status]
     for command in (
         namespaces.with_read_only_root(str(tmp_path / "elsewhere"), status),
-        namespaces.as_pid_1(["sh", "-c", FULL, str(tmp_path / "elsewhere"), str(stage.place.state), *small]),
+        namespaces.mounting(["sh", "-c", FULL, str(tmp_path / "elsewhere"), str(stage.place.state), *small]),
     ):
         ended = subprocess.run(
             command, env=environment(), stdin=SILENT, capture_output=True, text=True, timeout=60, check=False

@@ -29,10 +29,15 @@ def as_pid_1(command: list[str]) -> list[str]:
     return [*_NEW, *command]
 
 
+def mounting(command: list[str]) -> list[str]:
+    """As `as_pid_1`, and the command may mount."""
+    may_mount = ["--keep-caps"] if _USER else []  # of the new user namespace; root's outlive the exec by themselves
+    return [*_NEW, *may_mount, *command]
+
+
 def with_read_only_root(writable: str, command: list[str]) -> list[str]:
     """As `as_pid_1`, and of the root file system only the folder `writable` can be written."""
-    may_mount = ["--keep-caps"] if _USER else []  # of the new user namespace; root's outlive the exec by themselves
-    return [*_NEW, *may_mount, "sh", "-c", _READ_ONLY, writable, *command]
+    return mounting(["sh", "-c", _READ_ONLY, writable, *command])
 
 
 def entering(pid: int, command: list[str]) -> list[str]:
