@@ -159,6 +159,11 @@ def identity(pid: int) -> ProcessId | None:
     return ProcessId(pid, stat.start_time, *_here())
 
 
+def gone(pid: int) -> ProcessId:
+    """Somebody of this boot and namespace who had this pid and is gone: its start is not known any more."""
+    return ProcessId(pid, 0, *_here())
+
+
 def is_alive(process: ProcessId) -> bool:
     """Whether this very process still exists (as a zombie too): same pid, start time, boot and pid namespace."""
     return is_here(process) and identity(process.pid) == process

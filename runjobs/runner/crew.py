@@ -242,8 +242,8 @@ def _identified(started: Started) -> Started:
     """A guard that starts its job itself leaves it to us to look up who that process is."""
     if started.process.start_time:
         return started
-    found = process.identity(started.process.pid)
-    return started if found is None else started._replace(process=found)
+    pid = started.process.pid
+    return started._replace(process=process.identity(pid) or process.gone(pid))
 
 
 def _nobody_asks(_member: Member, _end: RunEnd) -> None:

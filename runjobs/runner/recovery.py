@@ -98,7 +98,7 @@ def examine(run: Unended, folder: Path, job: Job | None, patience: float = PATIE
         return _noted(run.run_id, noted)
     if (told := _journalled(run, path, job)) is not None:
         return told
-    if run.process is not None and run.process.boot_id != clock.boot_id():
+    if run.process is not None and run.process.boot_id not in {"", clock.boot_id()}:  # "": it was not looked up in time
         detail = "the machine was restarted"
         return _cut_short(run, job, RunEnd(run.run_id, INTERRUPTED, "reboot", detail))
     remains = kill_remains(run.run_id, run.process, cgroup.find_base(), patience)

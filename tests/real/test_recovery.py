@@ -16,8 +16,9 @@ import pytest
 from runjobs.adapters import locks
 from runjobs.adapters.ledger import Beginning
 from runjobs.core.fire import Fire, Trigger
-from runjobs.core.run import RunEnd, Start
+from runjobs.core.run import ProcessId, RunEnd, Start, Unended
 from runjobs.guard import Passthrough
+from runjobs.runner import recovery
 from runjobs.runner.crew import Member
 from runjobs.runner.engine import Engine, Manner
 from runjobs.settings import resolve
@@ -523,3 +524,13 @@ def test_the_end_that_another_runner_has_recorded_first_is_the_one_that_is_told(
     assert [(event.facts["outcome"], event.facts["exit_code"]) for event in events] == [("failed", 3)]
     engine.close()
     opened.close()
+
+
+def test_a_process_that_was_gone_before_it_was_looked_up_is_no_sign_of_a_reboot(tmp_path: Path) -> None:
+    left = subprocess.Popen(["sleep", "1000"], env={"RUNJOBS_RUN_ID": "run-gone"})
+    with left:
+        run = Unended("run-gone", 1, "job", 0, "job.job", None, ProcessId(1, 0, "", 0))
+        end = recovery.examine(run, tmp_path, None)
+        left.wait(60)
+    assert isinstance(end, RunEnd)
+    assert (end.outcome, end.reason) == ("interrupted", "guard-died")
