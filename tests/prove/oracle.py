@@ -227,7 +227,7 @@ class Oracle:
             codes = [row["exit_code"] for row in runs if row["outcome"] in {"ok", "failed"}]
             codes += [124 for row in runs if row["outcome"] == "timeout"]
             codes += [1 for row in runs if row["outcome"] in {"interrupted", "stopped"}]
-            codes += [128 + number for row in runs if (number := dict(row).get("signal"))]  # such as of one that was replaced
+            codes += [128 + number for row in runs if (number := dict(row).get("signal"))]
             may = (*CALLED_WELL[call.kind], *(codes if call.kind == MANUAL else ()))
             if any((stop.kind, stop.pid) == call[:2] for stop in self.evidence.stops):  # maybe before it could hear it
                 may = (*may, -signal.SIGTERM, 128 + signal.SIGTERM)
