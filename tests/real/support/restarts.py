@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.real.support.stage import Stage
 
 HAS_RUN = {"ok", "failed"}
-# a runner that is killed after it wrote of a start, and before it forked: that it did not run is on record, as interrupted
+# interrupted: its runner was killed after it wrote of the start and before it forked, so it did not run
 HAS_NOT_RUN = {"skipped", "missed", "interrupted"}
 
 
