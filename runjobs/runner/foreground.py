@@ -16,6 +16,7 @@ from runjobs.core.event import Event, Happening
 from runjobs.core.outcome import Outcome
 from runjobs.core.plan import INSTANT, look_on
 from runjobs.guard import Stop
+from runjobs.runner.attending import FILES
 from runjobs.runner.oneshot import STOPPING
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from runjobs.core.fire import Mark
     from runjobs.core.job import Job
+    from runjobs.runner.attending import Attendant
     from runjobs.runner.engine import Engine
 
 RETRY: Final = timedelta(seconds=10)  # after a pass that the ledger refused
@@ -41,10 +43,19 @@ class OnStop(Enum):
 class Foreground:
     """A runner that stays. One loop: a timer for the next instant, the guards' channels, the signals."""
 
-    def __init__(self, engine: Engine, jobs: Mapping[str, Job], grace: timedelta, on_stop: OnStop) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        jobs: Mapping[str, Job],
+        grace: timedelta,
+        on_stop: OnStop,
+        attendants: Sequence[Attendant] = (),
+    ) -> None:
         """Listen to signals from here on; nothing fires before `run`."""
         self._engine = engine
-        self._jobs = jobs
+        self._parts = {FILES: dict(jobs)}
+        self._jobs: Mapping[str, Job] = self._parts[FILES]
+        self._attendants = attendants
         self._grace = grace
         self._on_stop = on_stop
         self._since = engine.now()
@@ -54,6 +65,7 @@ class Foreground:
         self._signals = Signals((*STOPPING, signal.SIGCHLD))
         self._timer = Timer()
         self._is_clock_set = False
+        self._has_news = False
         engine.crew.listen(self._signals.fd, self._hear)
         engine.crew.listen(self._timer.fd, self._ring)
 
@@ -70,7 +82,8 @@ class Foreground:
             self._engine.crew.turn(0 if self._is_clock_set else self._pause())
             self._engine.settle_bereaved()
             self._look_around()
-            if self._is_clock_set:
+            self._attend()
+            if self._is_clock_set or self._has_news:
                 self._start_over()
             earliest = self._queue[0][0] if self._queue else None
             if names := self._due():
@@ -80,9 +93,33 @@ class Foreground:
 
     def _pause(self) -> float:
         """How long nothing but the timer, a guard or a signal needs us."""
-        waiting = self._engine.queue.pause()
+        if self._has_news:
+            return 0.0
         look = max(0.0, self._next_look - self._engine.monotonic())
-        return look if waiting is None else min(waiting, look)
+        pauses = (self._engine.queue.pause(), *(each.pause() for each in self._attendants))
+        return min([look, *(pause for pause in pauses if pause is not None)])
+
+    def take_jobs(self, part: str, jobs: Mapping[str, Job]) -> None:
+        """From now on these are the jobs of this part (FILES, ONCE): they replace those that it had; runs go on."""
+        self._parts[part] = dict(jobs)
+        self._jobs = {name: job for each in self._parts.values() for name, job in each.items()}
+        self._has_news = True
+
+    def fire(self, names: Sequence[str]) -> None:
+        """Make a pass over these jobs now: something other than the time made them due."""
+        self._pass(names)
+
+    @property
+    def jobs(self) -> Mapping[str, Job]:
+        """All jobs that it follows, of every part."""
+        return self._jobs
+
+    def _attend(self) -> None:
+        for attendant in self._attendants:
+            try:
+                attendant.attend(self)
+            except (LedgerError, OSError) as error:
+                self._engine.warn(error)
 
     def _look_around(self) -> None:
         """Try who waits; and once a minute see to what other runners have left, should they have died."""
@@ -133,8 +170,8 @@ class Foreground:
         self._is_clock_set |= self._timer.drain()
 
     def _start_over(self) -> None:
-        """The clock was set: what is queued may be due at other times now, so every job is looked at."""
-        self._is_clock_set = False
+        """The clock was set, or there are other jobs: what is queued may be due at other times."""
+        self._is_clock_set = self._has_news = False
         self._since = min(self._since, self._engine.now())
         self._queue.clear()
         self._pass(None)
@@ -152,6 +189,8 @@ class Foreground:
         Returns how many go on.
         """
         crew = self._engine.crew
+        for attendant in self._attendants:
+            attendant.close()
         self._engine.report(self._event(Happening.RUNNER_STOPPING, running=crew.number))
         if self._on_stop is OnStop.LEAVE:
             return crew.leave()
