@@ -12,12 +12,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from runjobs.adapters import ballast
 from runjobs.adapters.ledger import LedgerError
 from runjobs.adapters.ledger.sqlite import open_ledger
-from runjobs.core.run import RunEnd
+from runjobs.core.run import end_from
+
+if TYPE_CHECKING:
+    from runjobs.core.run import RunEnd
 
 # where the package is, installed or not; asked here, since a guard has left the folder that its runner was called in
 ROOT: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -34,9 +37,7 @@ def record_end(ledger: Path, end: RunEnd) -> None:
 
 def main() -> int:
     """Read an end and record it; ends that are recorded already stay as they are."""
-    facts = {key: value for key, value in json.load(sys.stdin).items() if key in RunEnd._fields}
-    facts["leftovers"] = tuple((pid, name) for pid, name in facts.get("leftovers", ()))
-    path, end = Path(sys.argv[1]), RunEnd(**facts)
+    path, end = Path(sys.argv[1]), end_from(json.load(sys.stdin))
     try:
         try:
             _record(path, end)

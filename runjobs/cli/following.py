@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from runjobs.adapters.joblog.following import Follower
 from runjobs.adapters.ledger import LedgerError
 from runjobs.adapters.ledger.reading import open_reader
+from runjobs.adapters.statefolder import folder_at
 from runjobs.cli import logs, streams
 from runjobs.cli.logs import Source
 from runjobs.cli.recorded import Recorded
@@ -33,7 +34,7 @@ class Followed:
 
     def __init__(self, settings: Settings, jobs: Sequence[str], output: Lines, lines: int) -> None:
         """Follow these jobs from run to run; begin with the last `lines` of what was said before."""
-        self._root = Path(settings.state).absolute()
+        self._state = folder_at(Path(settings.state).absolute())
         self._jobs = list(jobs)
         self._output = output
         self._lines = lines
@@ -113,13 +114,13 @@ class Followed:
     def _record(self) -> Iterator[Recorded | None]:
         """The record as it is now, opened anew: it may be begun, or set aside, at any time. None: not to be read."""
         try:
-            reader = open_reader(self._root / "ledger.sqlite3", announce=streams.complain)
+            reader = open_reader(self._state.ledger, announce=streams.complain)
         except LedgerError as error:
             self._tell_trouble(error)
             yield None
             return
         try:
-            yield Recorded({}, reader, self._root / "locks")
+            yield Recorded({}, reader, self._state)
         except LedgerError as error:
             self._tell_trouble(error)
         finally:

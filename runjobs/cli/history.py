@@ -10,7 +10,7 @@ import typer
 
 from runjobs.cli import options, recorded
 from runjobs.cli.streams import complain
-from runjobs.core.answers import parse_outcomes, parse_past
+from runjobs.core.answers import parse_outcomes
 from runjobs.core.errors import UsageError
 from runjobs.render.entries import entry_json, table
 from runjobs.render.progress import waiting
@@ -61,7 +61,7 @@ def show_history(
     """  # noqa: D301 \b keeps the lines as they are, in typer's help
     settings = options.settings(jobs, user_column=user_column, trust_jobs=trust_jobs, state=state)
     now, zone = datetime.now(UTC), settings.local
-    first, last = read_when("--since", since, now, zone), read_when("--until", until, now, zone)
+    first, last = recorded.read_instant("--since", since, now, zone), recorded.read_instant("--until", until, now, zone)
     if first is not None and first > (last or now):
         raise UsageError(f"--since {since} is after the end", "an earlier time")
     wanted = () if outcome is None else recorded.read_option("--outcome", outcome, lambda: parse_outcomes(outcome))
@@ -84,10 +84,3 @@ def show_history(
 def text(found: Sequence[Entry], now: datetime, zone: tzinfo | None, screen: Screen) -> str:
     """Return the fires as a table."""
     return draw(table(found, now, zone, screen), screen)
-
-
-def read_when(option: str, text: str | None, now: datetime, zone: tzinfo | None) -> datetime | None:
-    """Read an instant as people write it of what has been; None where none is asked for."""
-    if text is None:
-        return None
-    return recorded.read_option(option, text, lambda: parse_past(text, now, zone or UTC))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 import typer
 
 from runjobs.adapters import locks
+from runjobs.adapters.statefolder import folder_at
 from runjobs.cli import options
 from runjobs.cli.streams import complain
 from runjobs.core.errors import RunjobsError, UsageError
@@ -70,7 +71,7 @@ def show_locks(
     from runjobs.wiring import load_jobs
 
     known = load_jobs(settings).jobs
-    folder = Path(settings.state).absolute() / "locks"
+    folder = folder_at(Path(settings.state).absolute()).locks
     found = chosen(sorted(map(held_of, look(folder)), key=_order), names, known)
     pools = pools_of(found, known)
     if json:

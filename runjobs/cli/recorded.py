@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
@@ -12,12 +12,15 @@ import typer
 
 from runjobs.cli import asking, streams
 from runjobs.cli.errors import WordError
+from runjobs.core.answers import parse_past
 from runjobs.core.errors import FieldError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import tzinfo
 
     from runjobs.adapters.ledger.reading import Reader
+    from runjobs.adapters.statefolder import StateFolder
     from runjobs.core.answers import Attempt
     from runjobs.core.job import Job
     from runjobs.settings import Settings
@@ -37,11 +40,11 @@ class RunnerSeen(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """The jobs of the jobs files by their names, the ledger, and the folder of the locks."""
+    """The jobs of the jobs files by their names, the ledger, and the state folder that it is in."""
 
     jobs: dict[str, Job]
     reader: Reader
-    locks: Path
+    state: StateFolder
 
     def named(self, words: Sequence[str]) -> list[str]:
         """The jobs of these names, those too that are on record only; an unknown one is a UsageError."""
@@ -60,16 +63,14 @@ class Recorded(NamedTuple):
         from runjobs.adapters import locks
 
         try:
-            names = sorted(name for name in os.listdir(self.locks) if name.partition("+")[0] == "runner")
+            return [_runner(seen.record) for seen in locks.survey(self.state.locks, "runner") if seen.is_held]
         except OSError:
-            return []
-        paths = [self.locks / name for name in names]
-        return [_runner(locks.read(path)) for path in paths if locks.is_held(path)]
+            return []  # no such folder, or closed to us
 
     def log_of(self, run: Attempt) -> str:
         """Where a run's log is now: a state folder may have been moved, so of what is stored two names count."""
         folder, name = os.path.split(run.log)
-        return str(self.locks.with_name("logs") / os.path.basename(folder) / name)
+        return str(self.state.logs / os.path.basename(folder) / name)
 
     def is_alive(self, run: Attempt) -> bool:
         """Whether a run without an end went on when it was looked up: while it does, its guard holds its lock.
@@ -78,7 +79,7 @@ class Recorded(NamedTuple):
         """
         from runjobs.adapters import locks
 
-        if locks.is_held(self.locks / os.path.basename(run.lock)):
+        if locks.is_held(self.state.locks / os.path.basename(run.lock)):
             return True
         now = self.reader.run(run.run_id)
         return now is not None and now.runs[0].ended_at is not None
@@ -88,14 +89,15 @@ class Recorded(NamedTuple):
 def opened(settings: Settings) -> Iterator[Recorded]:
     """The record of these settings; what is wrong with jobs files is said aside. LedgerError where it can't be read."""
     from runjobs.adapters.ledger.reading import open_reader
+    from runjobs.adapters.statefolder import folder_at
     from runjobs.wiring import load_jobs
 
     loaded = load_jobs(settings)
     asking.mention(loaded.errors)
-    root = Path(settings.state).absolute()
-    reader = open_reader(root / "ledger.sqlite3", announce=streams.complain)
+    state = folder_at(Path(settings.state).absolute())
+    reader = open_reader(state.ledger, announce=streams.complain)
     try:
-        yield Recorded({job.name: job for job in loaded.jobs}, reader, root / "locks")
+        yield Recorded({job.name: job for job in loaded.jobs}, reader, state)
     finally:
         reader.close()
 
@@ -106,6 +108,13 @@ def read_option(option: str, text: str, reading: Callable[[], Value]) -> Value:
         return reading()
     except FieldError as error:
         raise WordError(option, text, error) from error
+
+
+def read_instant(option: str, text: str | None, now: datetime, zone: tzinfo | None) -> datetime | None:
+    """Read an instant as people write it of what has been, in their zone; None where none is asked for."""
+    if text is None:
+        return None
+    return read_option(option, text, lambda: parse_past(text, now, zone or UTC))
 
 
 def alive(recorded: Recorded, runs: Iterable[Attempt]) -> dict[str, bool]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from runjobs.adapters.ledger import Ledger
+    from runjobs.adapters.statefolder import StateFolder
     from runjobs.core.answers import Attempt
     from runjobs.core.fire import Waiting
     from runjobs.runner.control import Going, Stopping
@@ -42,7 +43,7 @@ NoWait = Annotated[bool, typer.Option("--no-wait", help="Give the order, and don
 class Record(NamedTuple):
     """Where it stands what goes on: the lock files, and the ledger where it can be used."""
 
-    state: Path
+    state: StateFolder
     ledger: Ledger | None
 
 
@@ -108,7 +109,7 @@ class _Call:
         chosen = choose(words, self.known, self.record)
         self.lines += [f"{printable(job)}: nothing to stop" for job in chosen.idle]
         stop = Stop(self.kill_after, Outcome.STOPPED.value, "person", self.why)
-        stopping = Stopping(self.record.ledger, self.record.state / "locks", chosen.runs, stop)
+        stopping = Stopping(self.record.ledger, self.record.state.locks, chosen.runs, stop)
         cancelled = self._cancel(chosen.waiting)
         if wait:
             self._wait(stopping)
@@ -185,10 +186,11 @@ class _Call:
 def open_record(settings: Settings, stack: ExitStack) -> Record:
     """Open what says who goes on. Where no state folder is, none is made; a ledger that can't be used is told of."""
     from runjobs.adapters.ledger import LedgerError
+    from runjobs.adapters.statefolder import folder_at
     from runjobs.wiring import open_state
 
-    state = Path(settings.state).absolute()
-    if not os.path.isdir(state):
+    state = folder_at(Path(settings.state).absolute())
+    if not os.path.isdir(state.root):
         return Record(state, None)
     try:
         folder, ledger = open_state(settings, complain)
@@ -196,7 +198,7 @@ def open_record(settings: Settings, stack: ExitStack) -> Record:
         complain(f"runjobs: {printable(error.message)}; the lock files say what runs")
         return Record(state, None)
     stack.callback(ledger.close)
-    return Record(folder.root, ledger)
+    return Record(folder, ledger)
 
 
 def waiting_in(ledger: Ledger | None) -> list[Waiting]:
@@ -221,7 +223,7 @@ def choose(words: Sequence[str], known: Iterable[str], record: Record) -> Chosen
     from runjobs.runner.control import going
 
     ledger = record.ledger
-    runs = going(ledger.unended() if ledger is not None else (), record.state / "locks")
+    runs = going(ledger.unended() if ledger is not None else (), record.state.locks)
     waiting = waiting_in(ledger)
     jobs = {*known, *(run.job for run in runs), *(one.fire.job for one in waiting)}
     chosen: dict[str, Going] = {}
@@ -254,7 +256,7 @@ def ended(record: Record, run_id: str) -> Attempt | None:
     from runjobs.adapters.ledger.reading import open_reader
 
     try:
-        reader = open_reader(record.state / "ledger.sqlite3", announce=complain)
+        reader = open_reader(record.state.ledger, announce=complain)
         try:
             entry = reader.run(run_id)
         finally:

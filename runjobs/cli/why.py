@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runjobs.cli import options, recorded
-from runjobs.core.answers import overdue_since, parse_past
+from runjobs.core.answers import overdue_since
 from runjobs.core.why import Case, Known, judge, rule, window
 from runjobs.render.progress import waiting
 from runjobs.render.reasons import Findings, as_json, tell
 from runjobs.render.screen import screen_of
 
 if TYPE_CHECKING:
-    from datetime import tzinfo
-
     from runjobs.cli.recorded import Recorded
     from runjobs.core.answers import Entry
 
@@ -51,7 +49,7 @@ def show_why(
     """  # noqa: D301 \b keeps the lines as they are, in typer's help
     settings = options.settings(jobs, user_column=user_column, trust_jobs=trust_jobs, state=state)
     now, zone = datetime.now(UTC), settings.local
-    when = read_at(at, now, zone)
+    when = recorded.read_instant("--at", at, now, zone)
     with waiting("reading the record"), recorded.opened(settings) as record:
         found = find(record, record.named([name])[0], when, now)
     if json:
@@ -60,13 +58,6 @@ def show_why(
         print(to_json(as_json(found)))
     else:
         print(tell(found, zone, screen_of(sys.stdout)))
-
-
-def read_at(at: str | None, now: datetime, zone: tzinfo | None) -> datetime | None:
-    """Read the time asked about, in the zone of this machine; None where none is."""
-    if at is None:
-        return None
-    return recorded.read_option("--at", at, lambda: parse_past(at, now, zone or UTC))
 
 
 def find(record: Recorded, name: str, at: datetime | None, now: datetime) -> Findings:
@@ -83,6 +74,7 @@ def find(record: Recorded, name: str, at: datetime | None, now: datetime) -> Fin
         is_full = reader.has_at_least(name, job.options.history)
         case = judge(job, ruling, Known(entries, mark, oldest, is_full), now)
     pause = reader.pauses().get(name)
+    runners = {runner.id for runner in record.runners()}
     return Findings(
         now=now,
         name=name,
@@ -95,8 +87,8 @@ def find(record: Recorded, name: str, at: datetime | None, now: datetime) -> Fin
         mark=mark,
         oldest=oldest,
         pause=pause if pause is not None and pause.holds(now) else None,
-        alive=_alive(record, entries),
-        is_watched=bool(record.runners()) or (job is not None and overdue_since(job, mark, now) is None),
+        alive=_alive(record, entries, runners),
+        is_watched=bool(runners) or (job is not None and overdue_since(job, mark, now) is None),
         tail=_tail(record, entries),
     )
 
@@ -108,8 +100,7 @@ def _newest(record: Recorded, name: str) -> list[Entry]:
     return going or ([newest] if newest is not None else [])
 
 
-def _alive(record: Recorded, entries: list[Entry]) -> dict[str, bool]:
-    living = {runner.id for runner in record.runners()}
+def _alive(record: Recorded, entries: list[Entry], living: set[str]) -> dict[str, bool]:
     runs = recorded.alive(record, (run for entry in entries for run in entry.runs))
     return runs | {entry.runner: entry.runner in living for entry in entries if entry.runner}
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from zlib import crc32
 
 from runjobs.core.fire import Fire, Trigger, from_milliseconds, milliseconds
-from runjobs.core.outcome import Outcome
+from runjobs.core.outcome import Exit, Outcome, judge
+from runjobs.core.run import RunEnd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,6 +31,7 @@ OUTCOMES: Final = ("", *(outcome.value for outcome in Outcome))
 FAILED: Final = Outcome.FAILED.value
 REASONS: Final = {Outcome.TIMEOUT.value: "timeout", Outcome.INTERRUPTED.value: "lost"}  # where there is but one, or was
 LOST: Final = (Outcome.INTERRUPTED.value, "lost")
+LOST_DETAIL: Final = "how it ended was not to be recorded at the time"
 NONE: Final = -1
 MOST_COUNTED: Final = 0xFFFF
 MOST_SLOTS: Final = 0xFF
@@ -79,6 +81,19 @@ class Entry(NamedTuple):
     def fire(self, job: str) -> Fire:
         """The fire that it tells of; the first, if it tells of several."""
         return Fire(job, self.trigger, from_milliseconds(self.scheduled_ms), self.instance)
+
+    @property
+    def detail(self) -> str:
+        """What its reason comes to in a sentence: there is no room for one, so it is said anew."""
+        if self.outcome == FAILED and (self.exit_code, self.signal) != (None, None):
+            return judge(Exit(self.exit_code, self.signal), ()).detail
+        return LOST_DETAIL if (self.outcome, self.reason) == LOST else ""
+
+    @property
+    def end(self) -> RunEnd:
+        """How the run ended that it tells of."""
+        how = (self.outcome, self.reason, self.detail, self.exit_code, self.signal)
+        return RunEnd(self.run_id, *how, started_at=self.begun_ms / 1000, ended_at=self.ended_ms / 1000)
 
     @property
     def identity(self) -> tuple[str, str, int, str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runjobs.core.outcome import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: nothing that reads like something else
 EPOCH_MS = 1_577_836_800_000  # 2020-01-01: ids stay eleven characters until 2089
@@ -56,6 +59,12 @@ class RunEnd(NamedTuple):
         if self.signal is not None:
             return 128 + self.signal
         return self.exit_code if self.exit_code is not None else 1
+
+
+def end_from(facts: Mapping[str, Any]) -> RunEnd:
+    """An end from its facts as JSON has them; facts that are not known here, another version's, are passed over."""
+    known = {key: value for key, value in facts.items() if key in RunEnd._fields}
+    return RunEnd(**known | {"leftovers": tuple((pid, name) for pid, name in facts.get("leftovers", ()))})
 
 
 def run_id(now_ms: int, sequence: int) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SKIPPED: Final = Outcome.SKIPPED.value
 MISSED: Final = Outcome.MISSED.value
+SUPERSEDED: Final = "a newer fire took its place"  # the detail of what is missed(superseded)
 OWN_TRIGGERS: Final = frozenset({Trigger.SCHEDULE, Trigger.BOOT})  # what fires by itself; the rest a person asked for
 
 
@@ -120,7 +121,7 @@ def judge(turn: Turn, facts: Facts) -> Go | Stay | End:
     if turn.fire.trigger in OWN_TRIGGERS and facts.paused:
         return End(SKIPPED, "paused", facts.paused)
     if turn.attempts and facts.has_newer and turn.job.options.catchup is not Catchup.ALL:
-        return End(MISSED, "superseded", "a newer fire took its place")
+        return End(MISSED, "superseded", SUPERSEDED)
     if (held := _judge_order(facts.after)) is not None:
         return held
     if (late := _judge_patience(turn, facts)) is not None:

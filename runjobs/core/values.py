@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from enum import Enum
 
     Choice = TypeVar("Choice", bound=Enum)
+    Value = TypeVar("Value")
 
 
 def positive(text: str) -> timedelta:
@@ -95,15 +96,20 @@ _exit_code = whole_number(0, 255)  # what wait(2) can report
 
 def success_codes(text: str) -> frozenset[int]:
     """Read `0,2,10-19`."""
-    codes: set[int] = set()
+    return frozenset(code for codes in _each(text, _code_range) for code in codes)
+
+
+def _each(text: str, read: Callable[[str], Value]) -> list[Value]:
+    """Read the items of a list with commas between them; what is wrong with one is told with its place in the text."""
+    values: list[Value] = []
     start = 0
     for item in text.split(","):
         try:
-            codes |= _code_range(item)
+            values.append(read(item))
         except FieldError as error:
             raise FieldError(error.message, error.hint, start=start, end=start + len(item)) from None
         start += len(item) + 1
-    return frozenset(codes)
+    return values
 
 
 def _code_range(item: str) -> set[int]:
@@ -117,37 +123,30 @@ def _code_range(item: str) -> set[int]:
 
 def retry_on(text: str) -> frozenset[int | str]:
     """Read `1,75,100-110,timeout`: exit codes and ranges of them, and the words for other ways to go wrong."""
-    chosen: set[int | str] = set()
-    start = 0
-    for item in text.split(","):
-        if item in RETRY_WORDS:
-            chosen.add(item)
-        elif item[:1].isalpha():
-            hint = f"write exit codes, or {', '.join(RETRY_WORDS)}"
-            raise FieldError(f"{item!r} is no way for a run to go wrong", hint, start=start, end=start + len(item))
-        else:
-            try:
-                chosen |= _code_range(item)
-            except FieldError as error:
-                raise FieldError(error.message, error.hint, start=start, end=start + len(item)) from None
-        start += len(item) + 1
-    return frozenset(chosen)
+    return frozenset(way for ways in _each(text, _ways) for way in ways)
+
+
+def _ways(item: str) -> set[int | str]:
+    if item in RETRY_WORDS:
+        return {item}
+    if item[:1].isalpha():
+        hint = f"write exit codes, or {', '.join(RETRY_WORDS)}"
+        raise FieldError(f"{item!r} is no way for a run to go wrong", hint)
+    return {*_code_range(item)}
 
 
 def job_names(text: str) -> tuple[str, ...]:
     """Read `dump,backup`: names of jobs; whether there are such jobs shows when all files are read."""
-    names: list[str] = []
-    start = 0
-    for name in text.split(","):
-        try:
-            check_name(name)
-        except FieldError as error:
-            raise FieldError(error.message, error.hint, start=start, end=start + len(name)) from None
-        if name in names:
-            raise FieldError(f"{name} stands here twice", "take one out", start=start, end=start + len(name))
-        names.append(name)
-        start += len(name) + 1
-    return tuple(names)
+    seen: set[str] = set()
+
+    def read(name: str) -> str:
+        check_name(name)
+        if name in seen:
+            raise FieldError(f"{name} stands here twice", "take one out")
+        seen.add(name)
+        return name
+
+    return tuple(_each(text, read))
 
 
 def pool(text: str) -> Pool:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import marshal
 import socket
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from runjobs.core.outcome import Outcome
 from runjobs.core.run import ProcessId, RunEnd, Started
+
+if TYPE_CHECKING:
+    from runjobs.core.job import Options
 
 LARGEST = 131_072  # bytes; well below what a socket takes in one message (net.core.wmem_default, 208 KiB)
 
@@ -19,6 +22,11 @@ class Stop(NamedTuple):
     outcome: str = Outcome.STOPPED.value
     reason: str = "stop"
     detail: str = "stopped"
+
+    def within(self, options: Options) -> Stop:
+        """As it is for a job of these options, whose own `kill_after` is the most that it may take."""
+        own = options.kill_after.total_seconds()
+        return self._replace(kill_after=own if self.kill_after is None else min(self.kill_after, own))
 
 
 class Ack(NamedTuple):

@@ -58,15 +58,23 @@ def spawn_guard(assignment: Assignment, record_alone: Callable[[RunEnd], None]) 
 def _become_guard(assignment: Assignment, record_alone: Callable[[RunEnd], None]) -> NoReturn:
     status = 70  # EX_SOFTWARE, sysexits(3): nobody reads it, a guard's end is told by its message
     try:
-        os.setsid()  # neither a terminal's Ctrl-C nor a signal to the runner's group reaches a guard or its job
-        process.redirect_to_null(*STANDARD[assignment.mode])
-        process.close_others({0, 1, 2, assignment.channel.fileno(), *assignment.lock_fds})
-        process.set_title(TITLE)
+        stand_apart(STANDARD[assignment.mode], assignment.channel.fileno(), *assignment.lock_fds)
         process.adopt_orphans()
         guard(assignment, record_alone)
         status = 0
     finally:
         os._exit(status)
+
+
+def stand_apart(silenced: tuple[int, ...], *kept: int) -> None:
+    """Become a process of its own: these standard streams lead nowhere, and nothing but these descriptors is kept.
+
+    Neither a terminal's Ctrl-C nor a signal to the runner's group reaches it or its job.
+    """
+    os.setsid()
+    process.redirect_to_null(*silenced)
+    process.close_others({0, 1, 2, *kept})
+    process.set_title(TITLE)
 
 
 def stop_guard(channel: Channel, pid: int, stop: Stop) -> None:

@@ -18,7 +18,7 @@ from runjobs.guard.ending import LONGEST_RETRY, STUCK_AFTER
 from runjobs.guard.life import ACK_PATIENCE, NOTE_AFTER
 from runjobs.guard.messages import Ack, Stuck
 from runjobs.guard.remains import PAUSE, Hunt
-from runjobs.guard.spawn import TITLE
+from runjobs.guard.spawn import stand_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,10 +59,8 @@ def _become_undertaker(burial: Burial, record_alone: Callable[[RunEnd], None]) -
     status = 70  # EX_SOFTWARE, sysexits(3): the run has no end then, and the next recovery begins anew
     try:
         gc.disable()
-        os.setsid()
-        process.redirect_to_null(0, 1, 2)
-        process.close_others({0, 1, 2, burial.channel.fileno(), *burial.lock_fds})
-        process.set_title(TITLE)  # it is told from a guard by nothing that matters to whoever looks for the holder
+        # by its title too it is a guard: nothing that matters to whoever looks for the holder tells them apart
+        stand_apart((0, 1, 2), burial.channel.fileno(), *burial.lock_fds)
         bury(burial, record_alone)
         status = 0
     finally:

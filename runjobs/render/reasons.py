@@ -9,6 +9,7 @@ from runjobs.core.duration import format_duration
 from runjobs.core.pausing import detail_of as detail_of_pause
 from runjobs.core.plan import start_of
 from runjobs.core.schedule import CronSchedule
+from runjobs.core.turn import SUPERSEDED
 from runjobs.core.why import Case
 from runjobs.render.entries import COLORS, entry_json, run_time, waiting
 from runjobs.render.prose import prose
@@ -41,7 +42,7 @@ TRIGGERS: Final = {
 REASONS: Final = {
     "down": "no runner was there in time",
     "late": "its runner came too late",
-    "superseded": "a newer fire took its place",
+    "superseded": SUPERSEDED,
     "suspended": "the machine was suspended",
     "overlap": "a lock that it needs was held",
     "paused": "the job was paused",
@@ -129,7 +130,7 @@ def _headline(entry: Entry, zone: tzinfo | None) -> str:
 def _because(entry: Entry) -> str:
     """Why it ended so: what the reason means, and the detail."""
     meaning = REASONS.get(entry.reason, "")
-    return ": ".join(filter(None, (meaning, entry.detail))) or entry.reason
+    return ": ".join(filter(None, dict.fromkeys((meaning, entry.detail)))) or entry.reason
 
 
 def _events(found: Findings, entry: Entry, zone: tzinfo | None) -> Iterator[tuple[datetime | None, str]]:

@@ -89,10 +89,7 @@ class Wards:
     def stop(self, stop: Stop) -> None:
         """Order every guard to end its run; a second order kills at once."""
         for ward in self._wards.values():
-            wanted = stop
-            if ward.job is not None:
-                allowed = ward.job.options.kill_after.total_seconds()
-                wanted = stop._replace(kill_after=min(allowed, allowed if stop.kill_after is None else stop.kill_after))
+            wanted = stop if ward.job is None else stop.within(ward.job.options)
             control.order_stop(ward.lock, ward.run.run_id, wanted, patience=0.0)
 
     def leave(self, selector: selectors.BaseSelector) -> int:

@@ -45,6 +45,7 @@ class Subject(NamedTuple):
     now: datetime
     environ: Mapping[str, str]
     health: Health | None = None
+    known: frozenset[str] = frozenset()  # all runs on record
 
 
 def examine(subject: Subject) -> Iterator[Finding]:
@@ -55,7 +56,7 @@ def examine(subject: Subject) -> Iterator[Finding]:
         yield from _folder(subject)
         if subject.state.ledger.exists():
             health = integrity.examine(subject.state.ledger, milliseconds(subject.now + AHEAD))
-            subject = subject._replace(health=health)
+            subject = subject._replace(health=health, known=integrity.known_runs(subject.state.ledger))
         for look in OF_THE_FOLDER:
             yield from look(subject)
     for look in OF_THE_HOST:
@@ -156,8 +157,7 @@ def _instant(text: str, otherwise: datetime) -> datetime:
 def _left_behind(subject: Subject) -> Iterator[Finding]:
     """Processes of runs that have ended: a daemon may be meant to stay, so it is a note."""
     unended = {run.run_id for run in subject.health.unended} if subject.health is not None else set()
-    known = integrity.known_runs(subject.state.ledger)
-    left = [(pid, name) for pid, (run, name) in host.tagged().items() if run in known - unended]
+    left = [(pid, name) for pid, (run, name) in host.tagged().items() if run in subject.known - unended]
     if left:
         names = _some([f"{name} (pid {pid})" for pid, name in left])
         hint = f"kill {' '.join(str(pid) for pid, _ in left[:MOST_NAMED])}, or leftovers=kill for their jobs"
@@ -165,9 +165,8 @@ def _left_behind(subject: Subject) -> Iterator[Finding]:
 
 
 def _logs(subject: Subject) -> Iterator[Finding]:
-    known = integrity.known_runs(subject.state.ledger)
     logs = subject.state.logs
-    strays = [path for path in logs.glob("*/*.log*") if path.name.partition(".")[0] not in known]
+    strays = [path for path in logs.glob("*/*.log*") if path.name.partition(".")[0] not in subject.known]
     if strays:
         size = sum(path.lstat().st_size for path in strays)
         text = f"{len(strays)} log files belong to no run on record ({in_bytes(size)}), such as {strays[0]}"
@@ -175,8 +174,8 @@ def _logs(subject: Subject) -> Iterator[Finding]:
 
 
 def _runner(subject: Subject) -> Iterator[Finding]:
-    seen = [each for each in locks.survey(subject.state.locks) if each.path.name.partition("+")[0] == "runner"]
-    living = [str(each.record.get("runner", "")).partition("-")[0] for each in seen if each.is_held]
+    seen = [each for each in locks.survey(subject.state.locks, "runner") if each.is_held]
+    living = [str(each.record.get("runner", "")).partition("-")[0] for each in seen]
     last = subject.health.last_ms if subject.health is not None else None
     if "foreground" in living:
         yield fine("runner", "a foreground runner follows the schedules")

@@ -63,7 +63,7 @@ class Crew:
         """Begin with nobody; `report` is told every event, `now` is the clock."""
         self.selector = selectors.DefaultSelector()
         self.guards: dict[str, Guard] = {}
-        self.on_end: Callable[[Member, RunEnd], object] = _nobody_asks
+        self.on_end: Callable[[Member, RunEnd], object] = nobody_asks
         self.bereaved: list[Member] = []  # members whose guard died without a word: recovery settles them
         self.wards = Wards(ledger, report, now)
         self._ledger = ledger
@@ -141,9 +141,7 @@ class Crew:
     def _tell_stop(self, guard: Guard, stop: Stop) -> None:
         if guard.is_undertaker:
             return  # it kills already
-        allowed = guard.member.job.options.kill_after.total_seconds()
-        wanted = allowed if stop.kill_after is None else min(stop.kill_after, allowed)
-        stop_guard(guard.channel, guard.pid, stop._replace(kill_after=wanted))
+        stop_guard(guard.channel, guard.pid, stop.within(guard.member.job.options))
 
     def _hear(self, guard: Guard) -> None:
         for message in guard.channel.receive():
@@ -246,7 +244,7 @@ def _identified(started: Started) -> Started:
     return started._replace(process=process.identity(pid) or process.gone(pid))
 
 
-def _nobody_asks(_member: Member, _end: RunEnd) -> None:
+def nobody_asks(_member: Member, _end: RunEnd) -> None:
     """In the foreground the events tell it all."""
 
 

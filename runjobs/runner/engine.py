@@ -22,7 +22,7 @@ from runjobs.core.run import run_id
 from runjobs.guard import Assignment, Passthrough, warm
 from runjobs.record import record_end
 from runjobs.runner import recovery, succession
-from runjobs.runner.crew import Crew
+from runjobs.runner.crew import Crew, nobody_asks
 from runjobs.runner.equip import QuickEquip, equip
 from runjobs.runner.queue import Queue
 from runjobs.runner.start import BATCH, Batch, holder, launch
@@ -75,7 +75,7 @@ class Engine:
         self.runner = self._introduce(manner.kind)
         self.crew = Crew(ledger, report, self.now)
         self.crew.on_end = self._ended
-        self.on_end: Callable[[Member, RunEnd], object] = _nobody_asks
+        self.on_end: Callable[[Member, RunEnd], object] = nobody_asks
         self.queue = Queue(self)
         self.most = manner.most
         self.watch = ClockWatch()
@@ -182,6 +182,14 @@ class Engine:
         """Tell of something that went wrong and did not stop the runner."""
         self.report(Event(self.now(), Happening.WARNING, facts={"message": str(error)}))
 
+    def conclude(self, member: Member, end: RunEnd) -> None:
+        """Have the end of a run recorded that never began, and tell of it; recovery finds what the ledger refuses."""
+        try:
+            self.ledger.record((), [end])
+        except LedgerError as error:
+            self.warn(error)
+        self.crew.finish(member, end)
+
     def assignment(self, one: Ready, log: str, channel: Channel) -> Assignment:
         """All that the guard of a run needs, which holds its locks and stands in the ledger."""
         facts = RunFacts(one.run_id, one.claimed.fire.scheduled_at, one.attempt)
@@ -209,10 +217,6 @@ class Engine:
     def close(self) -> None:
         """Let go of the runner's lock."""
         os.close(self._lock.fd)
-
-
-def _nobody_asks(_member: Member, _end: RunEnd) -> None:
-    """In the foreground the events tell it all."""
 
 
 def active(jobs: Mapping[str, Job]) -> set[str]:

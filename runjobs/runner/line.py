@@ -95,10 +95,11 @@ class Line:
 
     def next_at(self, now: datetime) -> datetime | None:
         """When somebody is to be tried next; None when nobody waits."""
-        self._places |= {
-            fire_id: place._replace(not_before=_instant(place, now)) for fire_id, place in self._places.items()
-        }
-        instants = [place.not_before for place in self._places.values() if place.wait in TIMED]
+        timed = {fire_id: place for fire_id, place in self._places.items() if place.wait in TIMED}
+        for fire_id, place in timed.items():
+            if (sooner := _instant(place, now)) < place.not_before:  # it holds, though the clock be set forward again
+                self._places[fire_id] = timed[fire_id] = place._replace(not_before=sooner)
+        instants = [place.not_before for place in timed.values()]
         if len(instants) < len(self._places):
             look = now if self._is_stirred or self._next_look is None else self._next_look
             instants.append(min(look, now + LONGEST_LOOK))  # the clock may have been set back

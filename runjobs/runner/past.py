@@ -13,13 +13,14 @@ from runjobs.adapters.ledger import LedgerError
 from runjobs.adapters.ledger.catching_up import CatchingUp, Copy, Past, read_open, salvage
 from runjobs.core.fire import Fire, Trigger, milliseconds
 from runjobs.core.journal import LOST, Entry, Journal, entry_of
-from runjobs.core.run import RunEnd
+from runjobs.core.run import end_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from runjobs.adapters.statefolder import StateFolder
+    from runjobs.core.run import RunEnd
 
 PREFIX: Final = "job."
 SLOT: Final = "+"  # what separates the number of a further lock of one job from its name
@@ -135,10 +136,7 @@ def _recorded(record: dict[str, Any]) -> Entry | None:
 def _ended(entry: Entry, record: dict[str, Any], *, is_held: bool) -> Entry:
     noted = record.get("end")
     if isinstance(noted, dict):
-        end = RunEnd(
-            **({key: value for key, value in noted.items() if key in RunEnd._fields} | {"run_id": entry.run_id})
-        )
-        return with_end(entry, end)
+        return with_end(entry, end_from(noted | {"run_id": entry.run_id}))
     if is_held:
         return entry  # it goes on, and its guard will say
     return entry._replace(outcome=LOST[0], reason=LOST[1], ended_ms=entry.begun_ms)

@@ -11,6 +11,7 @@ from runjobs.core.event import Event, Happening
 from runjobs.core.fire import Trigger, WaitFor
 from runjobs.core.job import Catchup
 from runjobs.core.outcome import Outcome
+from runjobs.core.turn import SUPERSEDED
 from runjobs.guard import Stop
 from runjobs.runner import recovery
 from runjobs.runner.control import order_stop
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from runjobs.runner.engine import Engine
     from runjobs.runner.start import Refusal
 
-SUPERSEDED: Final = "a newer fire took its place"
 DOWN: Final = "its runner ended before its turn came"
 TROUBLE: Final = 10.0  # seconds
 ABANDONED: Final = "the call that asked for it was killed"

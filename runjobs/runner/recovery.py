@@ -13,9 +13,9 @@ from runjobs.adapters.ledger import Skip
 from runjobs.core.again import again_at
 from runjobs.core.fire import Trigger
 from runjobs.core.job import Catchup
-from runjobs.core.outcome import Exit, Outcome, judge
+from runjobs.core.outcome import Outcome
 from runjobs.core.plan import start_of
-from runjobs.core.run import RunEnd
+from runjobs.core.run import RunEnd, end_from
 from runjobs.guard.remains import PATIENCE, Remains, kill_remains
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def examine(run: Unended, folder: Path, job: Job | None, patience: float = PATIE
     path = lock_of(folder, run.lock)
     record = locks.read(path)
     if record.get("run") == run.run_id and isinstance(noted := record.get("end"), dict):
-        return _noted(run.run_id, noted)
+        return end_from(noted | {"run_id": run.run_id})
     if (told := _journalled(run, path, job)) is not None:
         return told
     if run.process is not None and run.process.boot_id not in {"", clock.boot_id()}:  # "": it was not looked up in time
@@ -206,14 +206,5 @@ def _journalled(run: Unended, path: Path, job: Job | None) -> RunEnd | None:
     journal = lockjournal.read(path.with_name(path.name.partition("+")[0]))
     for entry in journal.entries:
         if entry.run_id == run.run_id and entry.outcome:
-            how = (entry.outcome, entry.reason, "", entry.exit_code, entry.signal)
-            end = RunEnd(run.run_id, *how, started_at=entry.begun_ms / 1000, ended_at=entry.ended_ms / 1000)
-            if end.outcome == Outcome.FAILED.value:
-                end = end._replace(detail=judge(Exit(end.exit_code, end.signal), ()).detail)
-            return _with_again(run, job, end)
+            return _with_again(run, job, entry.end)
     return None
-
-
-def _noted(run_id: str, noted: dict[str, Any]) -> RunEnd:
-    known = {key: value for key, value in noted.items() if key in RunEnd._fields}
-    return RunEnd(**(known | {"run_id": run_id, "leftovers": ()}))

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runjobs.adapters import locks
-from runjobs.adapters.ledger import Beginning, LedgerError, Skip, Wait
+from runjobs.adapters.ledger import Beginning, Skip, Wait
 from runjobs.core.again import again_at
 from runjobs.core.event import Event, Happening
 from runjobs.core.fire import Trigger, milliseconds
@@ -198,12 +198,10 @@ def try_waiting(engine: Engine, fires: Sequence[int], jobs: Mapping[str, Job]) -
 def tell_end(engine: Engine, claimed: Claimed, job: Job | None, skip: Skip) -> None:
     """Tell of a fire that does not start: it is skipped or missed, given up after its runs, or ends as an error."""
     fire = claimed.fire
-    if claimed.attempts:
+    if claimed.attempts or skip.outcome == Outcome.SKIPPED.value:
+        happening = Happening.GIVEN_UP if claimed.attempts else Happening.SKIPPED
         facts = {"scheduled_at": fire.scheduled_at, "reason": skip.reason, "detail": skip.detail}
-        engine.report(Event(engine.now(), Happening.GIVEN_UP, fire.job, facts=facts))
-    elif skip.outcome == Outcome.SKIPPED.value:
-        facts = {"scheduled_at": fire.scheduled_at, "reason": skip.reason, "detail": skip.detail}
-        engine.report(Event(engine.now(), Happening.SKIPPED, fire.job, facts=facts))
+        engine.report(Event(engine.now(), happening, fire.job, facts=facts))
     elif skip.outcome == Outcome.MISSED.value or job is None:
         facts = {"first": fire.scheduled_at, "last": fire.scheduled_at, "count": 1, "reason": skip.reason}
         engine.report(Event(engine.now(), Happening.MISSED, fire.job, facts=facts))
@@ -255,11 +253,7 @@ def _fail(engine: Engine, member: Member, attempt: int, error: OSError) -> None:
     detail = f"no guard could be forked: {error.strerror}"
     end = RunEnd(member.run_id, Outcome.ERROR.value, "start", detail, started_at=now, ended_at=now)
     end = end._replace(again_at=again_at(member.job.options, attempt, end))
-    try:
-        engine.ledger.record((), [end])
-    except LedgerError as refused:
-        engine.warn(refused)
-    engine.crew.finish(member, end)
+    engine.conclude(member, end)
 
 
 def _names(now: datetime, count: int) -> Iterator[str]:

@@ -47,8 +47,9 @@ def adopt_living(engine: Engine, jobs: Mapping[str, Job]) -> None:
     it is left alone.
     """
     crew = engine.crew
+    known = crew.known
     for run in engine.ledger.unended():
-        if run.run_id in crew.known or _has_runner(engine, run):
+        if run.run_id in known or _has_runner(engine, run):
             continue
         lock = recovery.lock_of(engine.state.locks, run.lock)
         if (ward := adopt(run, jobs.get(run.job), lock)) is not None:
@@ -172,8 +173,4 @@ def _skip(engine: Engine, one: Ready, run: Unended) -> None:
     now = engine.now().timestamp()
     detail = f"what is left of run {run.run_id} of {run.job} can't be ended yet"
     end = RunEnd(one.run_id, Outcome.SKIPPED.value, "overlap", detail, started_at=now, ended_at=now)
-    try:
-        engine.ledger.record((), [end])
-    except LedgerError as error:
-        engine.warn(error)
-    engine.crew.finish(Member(one.run_id, one.job, one.claimed.fire, "", one.claimed.fire_id), end)
+    engine.conclude(Member(one.run_id, one.job, one.claimed.fire, "", one.claimed.fire_id), end)

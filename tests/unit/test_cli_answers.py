@@ -118,7 +118,7 @@ def test_status_of_jobs_that_no_runner_has_seen_says_so(nowhere: list[str]) -> N
 
 
 def test_status_names_the_runner_that_is_alive(record: Recorded) -> None:
-    lock = locks.take(record.locks / "runner")
+    lock = locks.take(record.state.locks / "runner")
     assert lock is not None
     locks.write(lock.fd, {"runner": "foreground-812-x", "pid": os.getpid(), "since": "2026-11-20T03:00:00.5+00:00"})
     now = MORNING + timedelta(hours=1)
@@ -130,9 +130,9 @@ def test_status_names_the_runner_that_is_alive(record: Recorded) -> None:
 
 
 def test_a_run_is_running_while_its_lock_is_held_and_else_is_nobodys(record: Recorded) -> None:
-    story = Night(record.locks.parent)
+    story = Night(record.state.locks.parent)
     name = story.start(story.claim("backup", at("8:00")), "backup", at("8:00"))
-    lock = locks.take(record.locks / "job.backup")
+    lock = locks.take(record.state.locks / "job.backup")
     assert lock is not None
     locks.write(lock.fd, {"run": name, "pid": os.getpid()})
     assert line(shown(record), "backup")[-3:] == ["running", "29m", "59s"]
@@ -145,7 +145,7 @@ def test_a_run_is_running_while_its_lock_is_held_and_else_is_nobodys(record: Rec
 
 
 def test_a_fire_that_waits_says_what_for_and_until_when(record: Recorded) -> None:
-    story = Night(record.locks.parent)
+    story = Night(record.state.locks.parent)
     began = at("8:20")
     name = story.start(story.claim("backup", began), "backup", began)
     failed = RunEnd("", "failed", "exit", "exit code 2", exit_code=2, again_at=at("8:45").timestamp())
@@ -316,7 +316,7 @@ def test_why_of_what_is_not_on_record_says_how_that_comes(
 
 
 def test_why_tells_of_a_person_who_asked_and_that_the_schedule_did_not(record: Recorded) -> None:
-    story = Night(record.locks.parent)
+    story = Night(record.state.locks.parent)
     story.claim("backup", at("7:00"), trigger=Trigger.MANUAL)
     text = told(record, "backup", at("7:00"))
     assert "was asked for by a person at Fri 2026-11-20 07:00:00 +00:00" in text
@@ -480,7 +480,7 @@ def test_a_screen_of_a_terminal_has_sentences_wrapped_between_words(record: Reco
 
 
 def test_a_run_that_ends_between_two_looks_is_not_taken_for_dead(record: Recorded) -> None:
-    story = Night(record.locks.parent)
+    story = Night(record.state.locks.parent)
     began = at("8:00")
     name = story.start(story.claim("backup", began), "backup", began)
     looked_up = record.reader.run(name)

@@ -16,7 +16,6 @@ from runjobs.adapters.ledger.schema import STEPS
 from runjobs.adapters.ledger.sqlite import SqliteLedger
 from runjobs.core.fire import Trigger
 from runjobs.core.journal import Entry, Kind
-from runjobs.core.run import RunEnd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -40,7 +39,6 @@ OPEN_RUNS: Final = (
     "SELECT * FROM runs WHERE state <> 'ended' UNION"
     " SELECT * FROM runs WHERE fire IN (SELECT id FROM fires WHERE state IN ('claimed', 'waiting'))"
 )
-DETAILS: Final = {"lost": "how it ended was not to be recorded at the time"}
 
 
 class Past(NamedTuple):
@@ -107,7 +105,7 @@ class CatchingUp(SqliteLedger):
         if known is None:
             self._insert_run(past, entry)
         elif known[0] != "ended" and entry.outcome:
-            runs.end(self._connection, _end_of(entry))
+            runs.end(self._connection, entry.end)
             return True
         return known is None
 
@@ -120,7 +118,7 @@ class CatchingUp(SqliteLedger):
         cursor = self._execute(
             "INSERT OR IGNORE INTO fires(job, trigger, key, scheduled_at, last_at, count, state, outcome, reason,"
             " detail, claimed_at, ended_at) VALUES (?,?,?,?,?,?,'ended',?,?,?,?,?)",
-            (*row, count, entry.outcome, entry.reason, _detail(entry), entry.scheduled_ms, ended),
+            (*row, count, entry.outcome, entry.reason, entry.detail, entry.scheduled_ms, ended),
         )
         return cursor.lastrowid if cursor.rowcount == 1 else None
 
@@ -133,7 +131,7 @@ class CatchingUp(SqliteLedger):
             " exit_code, signal) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 *(entry.run_id, fire, entry.number, state, lock, f"{past.logs}/{entry.run_id}.log"),
-                *(entry.begun_ms or None, entry.ended_ms or None, entry.outcome or None, entry.reason, _detail(entry)),
+                *(entry.begun_ms or None, entry.ended_ms or None, entry.outcome or None, entry.reason, entry.detail),
                 *(entry.exit_code, entry.signal),
             ),
         )
@@ -141,7 +139,7 @@ class CatchingUp(SqliteLedger):
             "UPDATE fires SET state = ?, outcome = ?, reason = ?, detail = ?, ended_at = ?, attempts = ?, wait = NULL"
             " WHERE id = ? AND (attempts <= ? OR state <> 'ended')",
             (
-                *(state, entry.outcome or None, entry.reason, _detail(entry), entry.ended_ms or None),
+                *(state, entry.outcome or None, entry.reason, entry.detail, entry.ended_ms or None),
                 *(entry.number, fire, entry.number),
             ),
         )
@@ -242,16 +240,3 @@ def as_rows(cursor: sqlite3.Cursor) -> Iterator[Row]:
     """What a query gives, by the names of its columns."""
     names = [column[0] for column in cursor.description]
     return (dict(zip(names, row, strict=True)) for row in cursor)
-
-
-def _detail(entry: Entry) -> str:
-    if entry.exit_code:
-        return f"exit code {entry.exit_code}"
-    if entry.signal:
-        return f"ended by signal {entry.signal}"
-    return DETAILS.get(entry.reason, "")
-
-
-def _end_of(entry: Entry) -> RunEnd:
-    how = (entry.outcome, entry.reason, _detail(entry), entry.exit_code, entry.signal)
-    return RunEnd(entry.run_id, *how, started_at=entry.begun_ms / 1000, ended_at=entry.ended_ms / 1000)

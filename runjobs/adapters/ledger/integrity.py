@@ -57,13 +57,13 @@ def examine(path: Path, now_ms: int) -> Health:
         return Health((str(error),))
 
 
-def known_runs(path: Path) -> set[str]:
+def known_runs(path: Path) -> frozenset[str]:
     """The ids of all runs on record; none where they can't be read."""
     try:
         with contextlib.closing(connect_reading(path)) as connection:
-            return {row[0] for row in connection.execute("SELECT id FROM runs")}
+            return frozenset(row[0] for row in connection.execute("SELECT id FROM runs"))
     except sqlite3.Error:
-        return set()
+        return frozenset()
 
 
 def _contents(connection: sqlite3.Connection, now_ms: int) -> Health:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from runjobs.adapters.ledger import Claimed, rows
 from runjobs.core.fire import Trigger, WaitFor, milliseconds
 from runjobs.core.outcome import Outcome
+from runjobs.core.turn import SUPERSEDED
 
 if TYPE_CHECKING:
     import sqlite3
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 WAITING: Final = f"SELECT {rows.WAITING} FROM fires WHERE state = 'waiting'"  # noqa: S608 (columns of ours)
 # a job's, or all: by the index of what waits, or their cost would grow with the history
 BY_JOB: Final = WAITING.replace("FROM fires", "FROM fires INDEXED BY fires_waiting")
-SUPERSEDED: Final = "a newer fire took its place"
 NOT_AGAIN: Final = "not tried again: "
 # a fire that has had a run keeps the outcome of the last one
 END: Final = (

@@ -145,8 +145,11 @@ def is_held(path: Path) -> bool:
     return _look(path, locked_inodes(path.parent, {path.name})).is_held
 
 
-def survey(folder: Path) -> list[Seen]:
-    """Every lock file of a folder, by name; what is no regular file is passed over. OSError: it can't be listed."""
+def survey(folder: Path, slots_of: str | None = None) -> list[Seen]:
+    """Every lock file of a folder, by name, or those that are slots of one name; OSError: it can't be listed.
+
+    What is no regular file is passed over.
+    """
     try:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries if entry.is_file(follow_symlinks=False))
@@ -154,6 +157,7 @@ def survey(folder: Path) -> list[Seen]:
         return []
     from runjobs.adapters.locks.holders import locked_inodes
 
+    names = [name for name in names if slots_of is None or name.partition("+")[0] == slots_of]
     locked = locked_inodes(folder, names)
     return [_look(folder / name, locked) for name in names]
 
