@@ -2,6 +2,7 @@
 
 FROM python:3.13-slim AS build
 COPY pyproject.toml README.md LICENSE /src/
+COPY docs/man /src/docs/man
 COPY runjobs /src/runjobs
 RUN python -m venv /opt/runjobs && /opt/runjobs/bin/pip install --no-cache-dir /src
 

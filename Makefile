@@ -2,17 +2,19 @@
 
 PYTHON ?= python3
 ARGS ?=
+# Tests at once: most of the real ones wait for a clock and not for a processor.
+AT_ONCE ?= 4
 
 VENV := .venv
 BIN := $(VENV)/bin
 STATE := .state
 PIP := $(BIN)/python -m pip -qq --no-input --disable-pip-version-check
 # Debian packages that some of the real tests need; without them these tests are skipped, and counted.
-SYSTEM := cron busybox util-linux faketime
+SYSTEM := cron busybox util-linux faketime logrotate vim-tiny systemd bash zsh fish mandoc groff-base prometheus
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run check lint style format types floors sizes test prove bench lock clean
+.PHONY: help run check lint style format types floors sizes test prove bench man lock clean
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,7 +23,7 @@ run: $(VENV)/.runtime ## Run the examples of jobs.d in the foreground, until Ctr
 	@$(BIN)/runjobs run --foreground --jobs jobs.d --state $(STATE) --trust-jobs $(ARGS)
 
 check: lint $(VENV)/.system ## Everything that has to pass before a change is taken
-	@$(BIN)/python -m pytest -q -rs --cov --cov-report= $(ARGS) </dev/null
+	@$(BIN)/python -m pytest -q -rs -n $(AT_ONCE) --dist worksteal --cov --cov-report= $(ARGS) </dev/null
 	@$(BIN)/python -m coverage report --skip-covered --include='runjobs/core/*' --fail-under=100
 	@echo "make check: all is well"
 
@@ -52,6 +54,9 @@ prove: $(VENV)/.dev ## Kill runners and guards at random, restart them, crowd th
 
 bench: $(VENV)/.dev ## The measurements, beside a peer in the same run
 	@$(BIN)/python -m bench $(ARGS)
+
+man: $(VENV)/.dev ## Write the pages of the manual from the help and the documents
+	@$(BIN)/python .ci/manual docs/man
 
 lock: $(VENV)/.dev ## Write down the versions of all that is installed here, for others to develop with
 	@{ sed -n '/^#/p' requirements-dev.lock; $(BIN)/python -m pip freeze --exclude-editable --exclude runjobs; } >$(VENV)/lock
@@ -90,7 +95,8 @@ $(VENV)/.system: | $(VENV)/.python
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! dpkg -s $(SYSTEM) >/dev/null 2>&1; then \
 	  echo "make: installing $(SYSTEM) for the real tests"; \
 	  export DEBIAN_FRONTEND=noninteractive; \
-	  { timeout 300 apt-get update -qq && timeout 300 apt-get install -y -qq --no-install-recommends $(SYSTEM); } \
-	    </dev/null >$(VENV)/apt.log 2>&1 || echo "make: they can't be had here; the tests that need them are skipped"; \
+	  get="timeout 300 apt-get install -y -qq --no-install-recommends"; \
+	  { timeout 300 apt-get update -qq && { $$get $(SYSTEM) || for each in $(SYSTEM); do $$get $$each; done; }; } \
+	    </dev/null >$(VENV)/apt.log 2>&1 || echo "make: some can't be had here; the tests that need them are skipped"; \
 	fi
 	@touch $@

@@ -14,9 +14,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from runjobs.adapters import ballast
+from runjobs.adapters import ballast, clock
 from runjobs.adapters.ledger import LedgerError
 from runjobs.adapters.ledger.sqlite import open_ledger
+from runjobs.adapters.post import start_sender
 from runjobs.core.run import end_from
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def _record(path: Path, end: RunEnd) -> None:
     ledger = open_ledger(path, announce=lambda text: print(text, file=sys.stderr))
     try:
         ledger.record((), [end])
+        if (due := ledger.news_due()) is not None and due <= clock.now():
+            start_sender(path.absolute())
     finally:
         ledger.close()
 

@@ -24,7 +24,7 @@ class Settings(NamedTuple):
 
     `jobs` are the folders or files that hold jobs and `jobs_why` the rule that chose them; `state` is the state
     folder; `local` the zone of schedules that name none; `cwd` where jobs run that name no folder (None: home);
-    `most` is how many runs may go on at once (None: no bound).
+    `most` is how many runs may go on at once (None: no bound); `metrics_file` is what a pass writes metrics to.
     """
 
     jobs: tuple[str, ...]
@@ -35,6 +35,7 @@ class Settings(NamedTuple):
     local: tzinfo | None = None
     cwd: str | None = None
     most: int | None = None
+    metrics_file: str | None = None
 
 
 def resolve(  # noqa: PLR0913 (one parameter per flag that every command shares)
@@ -45,6 +46,7 @@ def resolve(  # noqa: PLR0913 (one parameter per flag that every command shares)
     trust_jobs: bool = False,
     cwd: str | None = None,
     max_parallel: str | None = None,
+    metrics_file: str | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
     """Settle the settings. RunjobsError where no state folder can be told."""
@@ -60,6 +62,7 @@ def resolve(  # noqa: PLR0913 (one parameter per flag that every command shares)
         local=clock.local_zone(),
         cwd=cwd or environ.get("RUNJOBS_CWD") or None,
         most=choose_parallel(max_parallel or environ.get("RUNJOBS_MAX_PARALLEL") or ""),
+        metrics_file=metrics_file or environ.get("RUNJOBS_METRICS_FILE") or None,
     )
 
 

@@ -6,61 +6,33 @@ import contextlib
 import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from runjobs.adapters import clock, files
-from runjobs.core.crontab import parse
-from runjobs.core.errors import Severity
-from runjobs.core.names import merge
+from runjobs.adapters import clock
+from runjobs.adapters.lastgood import LastGood
+from runjobs.runner.loading import Parser, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
-    from runjobs.adapters.files import Folder, Skipped
     from runjobs.adapters.ledger import Ledger
     from runjobs.adapters.statefolder import StateFolder
-    from runjobs.core.crontab import JobsFile
-    from runjobs.core.errors import Problem
-    from runjobs.core.job import Job
     from runjobs.runner.engine import Engine, Manner, Report
+    from runjobs.runner.loading import Loaded
     from runjobs.settings import Settings
 
 
-class Loaded(NamedTuple):
-    """All that was found at the jobs paths: the jobs that can run, what is wrong, and what was passed over."""
-
-    jobs: tuple[Job, ...]
-    problems: tuple[Problem, ...]
-    skipped: tuple[Skipped, ...]
-    files: tuple[JobsFile, ...]
-
-    @property
-    def errors(self) -> list[Problem]:
-        """The problems that keep something from running."""
-        return [problem for problem in self.problems if problem.severity is Severity.ERROR]
+def jobs_source(settings: Settings, *, is_strict: bool = False) -> Source:
+    """Where the jobs come from: the jobs files, and the last good versions of them in the state folder."""
+    copies = LastGood(Path(settings.state).absolute())
+    parser = Parser(settings.local, user_column=settings.user_column)
+    return Source(settings.jobs, copies, parser, trust=settings.trust_jobs, is_strict=is_strict)
 
 
-def read_jobs(settings: Settings) -> list[Folder]:
-    """Read every jobs file. What is wrong with them is in the result; nothing is raised."""
-    uid = os.geteuid()
-    return [files.read_folder(path, trust=settings.trust_jobs, uid=uid) for path in settings.jobs]
-
-
-def load_jobs(settings: Settings, folders: Sequence[Folder] | None = None) -> Loaded:
-    """Parse every jobs file, of these folders or else as they are now; nothing is raised.
-
-    `files` of the result are in the order of the folders' files.
-    """
-    folders = read_jobs(settings) if folders is None else folders
-    parsed = tuple(
-        parse(file.text, source=file.path, user_column=settings.user_column, local=settings.local)
-        for folder in folders
-        for file in folder.files
-    )
-    merged = merge(parsed)
-    problems = (*(problem for folder in folders for problem in folder.problems), *merged.problems)
-    skipped = tuple(skip for folder in folders for skip in folder.skipped)
-    return Loaded(tuple(merged.jobs), problems, skipped, parsed)
+def load_jobs(settings: Settings) -> Loaded:
+    """The jobs in force, for who only asks: files are read as they are now; nothing is raised, or written."""
+    source = jobs_source(settings)
+    return source.load(source.read())
 
 
 def open_state(settings: Settings, announce: Callable[[str], None]) -> tuple[StateFolder, Ledger]:
@@ -68,7 +40,7 @@ def open_state(settings: Settings, announce: Callable[[str], None]) -> tuple[Sta
     from runjobs.adapters import statefolder
     from runjobs.adapters.ledger.sqlite import open_ledger
 
-    folder = statefolder.prepare(Path(settings.state).absolute(), os.environ)
+    folder = statefolder.prepare(Path(settings.state).absolute(), os.environ, announce)
     return folder, open_ledger(folder.ledger, announce=announce)
 
 
@@ -83,7 +55,7 @@ def open_enduring(
     from runjobs.runner.alarm import Alarm
     from runjobs.runner.hardship import Enduring, Hands
 
-    folder = statefolder.prepare(Path(settings.state).absolute(), os.environ)
+    folder = statefolder.prepare(Path(settings.state).absolute(), os.environ, announce)
     return folder, Enduring(Hands(folder, Alarm(folder.standin, announce, is_brief=is_brief)))
 
 

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class Launch(NamedTuple):
-    """What to start. `user` None: as whom we are; `umask` None: ours. The descriptors become 0, 1 and 2."""
+    """What to start. `user` None: as whom we are; `umask` None: ours. The descriptors become 0, 1 and 2.
+
+    `entrance` is where the command writes itself into a control group, before it is anything else.
+    """
 
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
@@ -25,10 +28,11 @@ class Launch(NamedTuple):
     user: str | None = None
     umask: int | None = None
     nice: int = 0
+    entrance: int | None = None
 
 
 class LaunchError(Exception):
-    """The command could not be started: one word for machines (cwd, user, nice, shell, start), and a sentence."""
+    """The command could not be started: one word for machines (cwd, limits, nice, shell, start, user), a sentence."""
 
     def __init__(self, reason: str, detail: str) -> None:
         """Keep both."""
@@ -44,6 +48,7 @@ def launch(what: Launch) -> subprocess.Popen[bytes]:
     right after. It may hang, in a folder on a stalled mount or in a name service; so nobody may depend on it.
     """
     _become(what)
+    enter = None if what.entrance is None else functools.partial(os.write, what.entrance, b"0")
     try:
         return subprocess.Popen(
             what.arguments,
@@ -52,7 +57,10 @@ def launch(what: Launch) -> subprocess.Popen[bytes]:
             stdout=what.stdout,
             stderr=what.stderr,
             start_new_session=True,
+            preexec_fn=enter,  # noqa: PLW1509 (there are no threads)
         )
+    except subprocess.SubprocessError as error:  # says no more than that `enter` failed
+        raise LaunchError("limits", "it could not enter its control group") from error
     except OSError as error:
         raise _explain(what, error) from error
     except ValueError as error:  # a NUL byte somewhere, or text that the file system's encoding can't express

@@ -19,6 +19,10 @@ LOCAL = frozenset(
 )
 
 
+# what the kernel makes up: no place for a job's folder, but nothing below it waits for anybody either
+OURS = frozenset({"bpf", "cgroup", "cgroup2", "debugfs", "devpts", "devtmpfs", "mqueue", "proc", "sysfs", "tracefs"})
+
+
 def read_mounts() -> dict[str, str]:
     """The file system types by their mount points, proc_pid_mountinfo(5); empty where they can't be read."""
     try:
@@ -64,3 +68,10 @@ def is_local(path: str, mounts: Mapping[str, str]) -> bool:
 
 def _parts(path: str) -> list[str]:
     return [part for part in path.split("/") if part not in {"", "."}]
+
+
+def may_hang(path: str, mounts: Mapping[str, str]) -> bool:
+    """Whether looking at what is at a path, and below it, can wait for another machine."""
+    below = path.rstrip("/") + "/"
+    foreign = (point for point, kind in mounts.items() if kind not in LOCAL and kind not in OURS)
+    return not is_local(path, mounts) or any(point.startswith(below) for point in foreign)

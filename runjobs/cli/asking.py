@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from runjobs.cli.streams import complain
 from runjobs.core.errors import RunjobsError, UsageError
+from runjobs.core.nearest import nearest_word
 from runjobs.render.problems import draw_problem
 from runjobs.render.screen import screen_of
 from runjobs.render.text import counted, printable
@@ -43,10 +44,7 @@ def find(name: str, known: dict[str, Job]) -> Job:
     """Return the job of a name; a UsageError names the nearest one."""
     if name in known:
         return known[name]
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, known, n=1)
-    raise UsageError(f"no job is named {name}", near[0] if near else "runjobs list")
+    raise UsageError(f"no job is named {name}", nearest_word(name, known) or "runjobs list")
 
 
 def mention(wrong: Sequence[Problem]) -> None:

@@ -15,6 +15,7 @@ from runjobs.adapters.statefolder import folder_at
 from runjobs.cli import logs, streams
 from runjobs.cli.logs import Source
 from runjobs.cli.recorded import Recorded
+from runjobs.render.glyphs import color_of
 from runjobs.render.output import last_lines
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Followed:
         if source.run.ended_at is None:
             logs.announce(f"{source.job}: nobody watches over run {source.run.run_id} any more")
         else:
-            logs.announce(logs.ending(source, datetime.now(UTC)))
+            logs.announce(logs.ending(source, datetime.now(UTC)), color_of(source.run.outcome) or "dim")
 
     def _put(self, source: Source, data: bytes) -> None:
         logs.write(self._output.add(source.run.run_id, source.job, data))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import cleandoc
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
@@ -10,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 import runjobs
 from runjobs.cli.parameters import lighten
 from runjobs.core.errors import UsageError
+from runjobs.core.nearest import nearest_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,6 +21,31 @@ if TYPE_CHECKING:
     from runjobs.cli.main import Entry
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+# what other tools call it
+OTHER_WORDS = {
+    "cancel": "stop",
+    "crontab": "list",
+    "daemon": "run --daemon",
+    "disable": "pause",
+    "enable": "resume",
+    "exec": "run",
+    "foreground": "run --foreground",
+    "help": "--help",
+    "jobs": "list",
+    "kill": "stop",
+    "lint": "check",
+    "ls": "list",
+    "ps": "status",
+    "quit": "shutdown",
+    "runs": "history",
+    "schedule": "next",
+    "start": "run",
+    "tail": "logs -f",
+    "test": "check",
+    "unpause": "resume",
+    "validate": "check",
+    "version": "--version",
+}
 
 
 class LightCommand(TyperCommand):
@@ -27,6 +54,11 @@ class LightCommand(TyperCommand):
     def get_params(self, ctx: Context) -> list[Parameter]:
         """Return the parameters, the help option too."""
         return lighten(super().get_params(ctx))
+
+    def collect_usage_pieces(self, ctx: Context) -> list[str]:
+        """Return what follows the command in its usage line: arguments as their metavars have them."""
+        arguments = [param for param in self.get_params(ctx) if param.param_type_name == "argument"]
+        return ["[OPTIONS]", *map(_usage_of, arguments)]
 
 
 class LazyGroup(TyperGroup):
@@ -75,18 +107,32 @@ def load(name: str, entry: Entry) -> Command:
     module, _, function = entry.place.partition(":")
     callback: Callable[..., object] = getattr(import_module(module), function)
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(name, cls=LightCommand, short_help=entry.summary, context_settings=SETTINGS)(callback)
+    told = examples_first(callback.__doc__ or "")
+    app.command(name, cls=LightCommand, help=told, short_help=entry.summary, context_settings=SETTINGS)(callback)
     return typer.main.get_command(app)
+
+
+def examples_first(doc: str) -> str:
+    r"""Return a docstring with its examples, which `\b` keeps as they are, behind the first paragraph."""
+    first, *others = cleandoc(doc).split("\n\n")
+    return "\n\n".join([first, *sorted(others, key=lambda each: not each.startswith("\b"))])
+
+
+def _usage_of(argument: Parameter) -> str:
+    name = argument.metavar or ""
+    if "[" in name:
+        return name  # it says by itself what may be left out
+    if not argument.required:
+        name = f"[{name}]"
+    elif "|" in name:
+        name = f"{{{name}}}"
+    return name if argument.nargs == 1 else f"{name}..."
 
 
 def unknown_command(name: str, known: Mapping[str, Entry]) -> UsageError:
     """Return the error for a command that is not there: the nearest one, or how to run a job of that name."""
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, known, n=1)
-    hint = (
-        f"runjobs {near[0]}" if near else f"runjobs run {name}, if {name} is a job; runjobs --help lists the commands"
-    )
+    near = OTHER_WORDS.get(name) or nearest_word(name, known)
+    hint = f"runjobs {near}" if near else f"runjobs run {name}, if {name} is a job; runjobs --help lists the commands"
     return UsageError(f"no such command: {name}", hint)
 
 

@@ -14,8 +14,10 @@ from runjobs.core.answers import parse_outcomes
 from runjobs.core.errors import UsageError
 from runjobs.render.entries import entry_json, table
 from runjobs.render.progress import waiting
+from runjobs.render.prose import prose
 from runjobs.render.screen import screen_of
 from runjobs.render.table import draw
+from runjobs.render.times import clock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,5 +84,10 @@ def show_history(
 
 
 def text(found: Sequence[Entry], now: datetime, zone: tzinfo | None, screen: Screen) -> str:
-    """Return the fires as a table."""
-    return draw(table(found, now, zone, screen), screen)
+    """Return the fires as a table; on a terminal with the way on where something went wrong."""
+    drawn = draw(table(found, now, zone, screen), screen)
+    wrong = [entry for entry in found if entry.is_trouble]
+    if not wrong or not screen.pretty:
+        return drawn
+    command = f'runjobs why {wrong[-1].job} --at "{clock(wrong[-1].scheduled_at, zone)}"'
+    return "\n".join([drawn, "", prose(f"try: {command}", screen, indent="  ")])

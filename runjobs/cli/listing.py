@@ -12,7 +12,7 @@ from runjobs.cli import asking, options
 from runjobs.render.progress import waiting
 from runjobs.render.screen import screen_of
 from runjobs.render.table import Column, Table, draw
-from runjobs.render.times import clock
+from runjobs.render.times import clock, without_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,16 +35,22 @@ Jobs = Annotated[list[str] | None, typer.Argument(metavar="JOB", help="Only thes
 def list_jobs(
     names: Jobs = None,
     jobs: options.Jobs = None,
+    state: options.State = None,
     user_column: options.UserColumn = False,
     trust_jobs: options.TrustJobs = False,
     json: options.Json = False,
 ) -> None:
     """List the jobs: schedule, next fire, command, and where they stand.
 
+    \b
+    runjobs list
+    runjobs list backup --json
+    runjobs list --jobs /etc/cron.d --user-column
+
     Times are in the zone of this machine. With --json each job comes with all its options; of environment variables
     only the names are shown.
-    """
-    settings = options.settings(jobs, user_column=user_column, trust_jobs=trust_jobs)
+    """  # noqa: D301 \b keeps the lines as they are, in typer's help
+    settings = options.settings(jobs, user_column=user_column, trust_jobs=trust_jobs, state=state)
     with waiting("reading the jobs files"):
         chosen = asking.jobs(settings, names)
         now = datetime.now(UTC)
@@ -74,7 +80,7 @@ def next_word(job: Job, when: datetime | None, zone: tzinfo | None) -> str:
         return "disabled"
     if when is not None:
         return clock(when, zone)
-    return "at boot" if job.schedule.kind.value == "reboot" else "never again"
+    return without_time(job)
 
 
 def as_json(job: Job, when: datetime | None) -> dict[str, object]:
@@ -96,4 +102,5 @@ def as_json(job: Job, when: datetime | None) -> dict[str, object]:
 
 
 def _options(options: Options) -> dict[str, object]:
-    return {name: getattr(options, name) for name in options.__dataclass_fields__}
+    values = {name: getattr(options, name) for name in options.__dataclass_fields__}
+    return values | {"notify": [receiver.name for receiver in options.notify]}  # a name is no secret, an address may be

@@ -14,6 +14,7 @@ from runjobs.adapters.statefolder import folder_at
 from runjobs.cli import options
 from runjobs.cli.streams import complain
 from runjobs.core.errors import RunjobsError, UsageError
+from runjobs.core.nearest import nearest_word
 from runjobs.render.screen import screen_of
 from runjobs.render.table import Column, Table, draw
 from runjobs.render.text import printable
@@ -65,8 +66,13 @@ def show_locks(
 ) -> None:
     """Show who holds which lock, since when, and which are free: jobs, lock=NAME, places of pools, and runners.
 
+    \b
+    runjobs locks            all of them
+    runjobs locks database   who holds lock=database, since when
+    runjobs locks runner     which runners there are
+
     No lock is taken to find out, so it can be asked at any time.
-    """
+    """  # noqa: D301 \b keeps the lines as they are, in typer's help
     settings = options.settings(jobs, user_column=user_column, trust_jobs=trust_jobs, state=state)
     from runjobs.wiring import load_jobs
 
@@ -133,10 +139,7 @@ def named_in(known: Iterable[Job]) -> list[Held]:
 
 def unknown(name: str, there: Iterable[str]) -> UsageError:
     """The error for a name that no lock has: the nearest one."""
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, list(there), n=1)
-    return UsageError(f"no lock is named {name}", f"runjobs locks {near[0]}" if near else "runjobs locks")
+    return UsageError(f"no lock is named {name}", f"runjobs locks {nearest_word(name, there)}".rstrip())
 
 
 def pools_of(found: Iterable[Held], known: Iterable[Job]) -> dict[str, tuple[int, int]]:

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from runjobs.cli import options, recorded, streams
+from runjobs.core.answers import TROUBLES
 from runjobs.core.errors import UsageError
+from runjobs.core.nearest import nearest_word
 from runjobs.render.entries import run_time
+from runjobs.render.glyphs import color_of, told
 from runjobs.render.output import Lines
 from runjobs.render.screen import screen_of
 from runjobs.render.times import clock
@@ -107,10 +110,8 @@ def _run(record: Recorded, word: str, on_record: Sequence[str]) -> Source:
             return Source(entry.job, entry.runs[0], record.log_of(entry.runs[0]))
     if found:
         raise UsageError(f"several runs begin with {word}", f"{found[0]}, {found[1]} …")
-    from difflib import get_close_matches
-
-    near = get_close_matches(word, [*record.jobs, *on_record], n=1)
-    raise UsageError(f"no job and no run is named {word}", near[0] if near else "runjobs history")
+    near = nearest_word(word, [*record.jobs, *on_record])
+    raise UsageError(f"no job and no run is named {word}", near or "runjobs history")
 
 
 def sources(record: Recorded, job: str, *, every: bool) -> list[Source]:
@@ -135,12 +136,22 @@ def show(found: Sequence[Source], output: Lines, lines: int | None, zone: tzinfo
             is_silent = False
             write(output.add(source.run.run_id, source.job, piece))
         write(output.end(source.run.run_id, source.job))
-        if is_silent and len(found) == 1:
-            announce(_silence(source))
+        if len(found) == 1:
+            if is_silent:
+                announce(_silence(source))
+            _say_way_on(source)
 
 
 def _when(started: datetime | None, zone: tzinfo | None) -> str:
     return f", {clock(started.replace(microsecond=0), zone)}" if started else ""
+
+
+def _say_way_on(source: Source) -> None:
+    """Tell a person, though no script, that this run went wrong, and what says more."""
+    if source.run.outcome in TROUBLES and screen_of(sys.stderr).pretty:
+        said = f"run {source.run.run_id}: {told(source.run.outcome, screen_of(sys.stderr))}"
+        detail = f", {source.run.detail}" if source.run.detail else ""
+        announce(f"{said}{detail}\n  try: runjobs why {source.job}", color_of(source.run.outcome))
 
 
 def _silence(source: Source) -> str:
@@ -171,10 +182,10 @@ def write(data: bytes) -> None:
         binary.write(data)
 
 
-def announce(text: str) -> None:
-    """Say something aside, in its place among the output."""
+def announce(text: str, color: str = "dim") -> None:
+    """Say something aside, in its place among the output, and so that it is told from it."""
     streams.flush()
-    streams.complain(f"runjobs: {text}")
+    streams.complain(screen_of(sys.stderr).paint(f"runjobs: {text}", color))
 
 
 def ending(source: Source, now: datetime) -> str:
@@ -182,4 +193,5 @@ def ending(source: Source, now: datetime) -> str:
     run = source.run
     took = run_time(run, now)
     detail = f": {run.detail}" if run.detail else ""
-    return f"{source.job}: run {run.run_id} ended, {run.outcome}{detail}{f', after {took}' if took else ''}"
+    outcome = told(run.outcome, screen_of(sys.stderr))
+    return f"{source.job}: run {run.run_id} ended, {outcome}{detail}{f', after {took}' if took else ''}"

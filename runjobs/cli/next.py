@@ -69,6 +69,7 @@ def show_next(
     fields: Fields = 5,
     name: Name = "",
     jobs: options.Jobs = None,
+    state: options.State = None,
     user_column: options.UserColumn = False,
     trust_jobs: options.TrustJobs = False,
     json: options.Json = False,
@@ -82,7 +83,7 @@ def show_next(
     runjobs next backup --count 3
     runjobs next --expr "0 9 * * mon-fri" --tz Europe/Berlin
     """  # noqa: D301 \b keeps the lines as they are, in typer's help
-    settings = options.settings(jobs, user_column=user_column, trust_jobs=trust_jobs)
+    settings = options.settings(jobs, user_column=user_column, trust_jobs=trust_jobs, state=state)
     now, zone = datetime.now(UTC), settings.local
     span = span_of(count, until, after, now, zone)
     if expr is None:

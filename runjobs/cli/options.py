@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
+from runjobs.core.errors import UsageError
 from runjobs.settings import Settings, resolve
 
 Jobs = Annotated[
@@ -24,13 +26,23 @@ UserColumn = Annotated[
     bool, typer.Option("--user-column", help="The files have a user column, as /etc/crontab and /etc/cron.d have.")
 ]
 TrustJobs = Annotated[
-    bool, typer.Option("--trust-jobs", help="Take jobs files whoever owns them, such as those of a bind mount.")
+    bool, typer.Option("--trust-jobs", help="Take jobs and env-files whoever owns them, as on a bind mount.")
 ]
 Cwd = Annotated[
     str | None,
     typer.Option("--cwd", metavar="DIR", help="Where jobs run that name no folder.  [RUNJOBS_CWD; else home]"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+
+
+def choose(option: str, text: str, words: Sequence[str]) -> str:
+    """Give a word back that is one of those an option knows; a UsageError names the nearest."""
+    if text in words:
+        return text
+    from runjobs.core.nearest import nearest_word
+
+    near = nearest_word(text, words)
+    raise UsageError(f"{option} {text!r} is none of {', '.join(words)}", f"{option} {near or words[0]}")
 
 
 def settings(jobs: list[str] | None, *, user_column: bool, trust_jobs: bool, state: str | None = None) -> Settings:

@@ -14,6 +14,7 @@ from runjobs.cli.errors import WordError
 from runjobs.cli.person import Reason, one_line, who
 from runjobs.cli.streams import complain
 from runjobs.core.errors import FieldError, UsageError
+from runjobs.core.names import ONCE_PREFIX
 from runjobs.core.pausing import Pause, detail_of
 from runjobs.render.text import printable
 from runjobs.render.times import instant
@@ -83,7 +84,12 @@ def resume(
     trust_jobs: options.TrustJobs = False,
     as_json: options.Json = False,
 ) -> None:
-    """Let paused jobs fire again, from now on; what was skipped meanwhile stays skipped."""
+    """Let paused jobs fire again, from now on; what was skipped meanwhile stays skipped.
+
+    \b
+    runjobs resume backup
+    runjobs resume --all --reason "the disk is replaced"
+    """  # noqa: D301 \b keeps the lines as they are, in typer's help
     settings = options.settings(jobs, user_column=user_column, trust_jobs=trust_jobs, state=state)
     with ExitStack() as stack:
         ledger = open_ledger(settings, stack)
@@ -178,6 +184,10 @@ def _named(settings: Settings, names: Sequence[str] | None, known: Collection[st
     if not names and not all_:
         raise UsageError("no job is named", "name the jobs, or --all")
     rest = [name for name in names or () if name not in known]
+    for name in rest:
+        if name.startswith(ONCE_PREFIX):
+            message = f"{printable(name)} is to run once: it can't be paused"
+            raise UsageError(message, f"runjobs at --remove {printable(name)}")
     if names and not rest:
         return list(dict.fromkeys(names))
     found = [job.name for job in asking.jobs(settings, rest or None)]

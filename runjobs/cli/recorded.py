@@ -14,6 +14,7 @@ from runjobs.cli import asking, streams
 from runjobs.cli.errors import WordError
 from runjobs.core.answers import parse_past
 from runjobs.core.errors import FieldError, UsageError
+from runjobs.core.nearest import nearest_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from runjobs.adapters.ledger.reading import Reader
     from runjobs.adapters.statefolder import StateFolder
     from runjobs.core.answers import Attempt
+    from runjobs.core.errors import Problem
     from runjobs.core.job import Job
     from runjobs.settings import Settings
 
@@ -53,10 +55,8 @@ class Recorded(NamedTuple):
     def _named(self, word: str) -> str:
         if word in self.jobs or word in (known := self.reader.jobs()):
             return word
-        from difflib import get_close_matches
-
-        near = get_close_matches(word, [*self.jobs, *known], n=1)
-        raise UsageError(f"no job is named {word}, nor was any on record", near[0] if near else "runjobs list")
+        near = nearest_word(word, [*self.jobs, *known])
+        raise UsageError(f"no job is named {word}, nor was any on record", near or "runjobs list")
 
     def runners(self) -> list[RunnerSeen]:
         """The runners that are alive, of this state folder."""
@@ -86,20 +86,34 @@ class Recorded(NamedTuple):
 
 
 @contextlib.contextmanager
-def opened(settings: Settings) -> Iterator[Recorded]:
+def opened(
+    settings: Settings,
+    mention: Callable[[Sequence[Problem]], object] = asking.mention,
+    announce: Callable[[str], None] = streams.complain,
+) -> Iterator[Recorded]:
     """The record of these settings; what is wrong with jobs files is said aside. LedgerError where it can't be read."""
     from runjobs.adapters.ledger.reading import open_reader
     from runjobs.adapters.statefolder import folder_at
     from runjobs.wiring import load_jobs
 
     loaded = load_jobs(settings)
-    asking.mention(loaded.errors)
+    mention(loaded.errors)
     state = folder_at(Path(settings.state).absolute())
-    reader = open_reader(state.ledger, announce=streams.complain)
+    reader = open_reader(state.ledger, announce=announce)
     try:
-        yield Recorded({job.name: job for job in loaded.jobs}, reader, state)
+        yield Recorded({job.name: job for job in loaded.jobs} | _planned(reader), reader, state)
     finally:
         reader.close()
+
+
+def _planned(reader: Reader) -> dict[str, Job]:
+    """What `runjobs at` has planned, as jobs."""
+    onces = reader.onces()
+    if not onces:
+        return {}
+    from runjobs.core.once import jobs_of
+
+    return jobs_of(onces, os.geteuid())
 
 
 def read_option(option: str, text: str, reading: Callable[[], Value]) -> Value:

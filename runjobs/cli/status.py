@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
+import typer
+
+from runjobs.adapters.ledger.tidings import Glance, glance
 from runjobs.cli import options, recorded
 from runjobs.cli.streams import complain
 from runjobs.core.answers import overdue_since
+from runjobs.core.errors import UsageError
 from runjobs.core.plan import start_of
-from runjobs.render import standing
-from runjobs.render.entries import entry_json
+from runjobs.core.schedule import OnceSchedule
+from runjobs.render import posted, standing
+from runjobs.render.entries import entry_json, past_json
 from runjobs.render.progress import waiting
 from runjobs.render.screen import screen_of
 from runjobs.render.standing import Standing, Watch
@@ -25,11 +30,18 @@ if TYPE_CHECKING:
     from runjobs.cli.recorded import Recorded, RunnerSeen
     from runjobs.core.answers import Entry
     from runjobs.core.fire import Mark
+    from runjobs.core.job import Job
     from runjobs.render.screen import Screen
+
+
+MOST_RECENT = 24_000  # fires that are looked up for it, of all jobs together: more, nobody can see
+
+Watching = Annotated[bool, typer.Option("--watch", "-w", help="Stay, and draw it anew as it changes; q ends.")]
 
 
 def show_status(
     names: recorded.Names = None,
+    watch: Watching = False,
     jobs: options.Jobs = None,
     state: options.State = None,
     user_column: options.UserColumn = False,
@@ -38,18 +50,34 @@ def show_status(
 ) -> None:
     """Show how it stands with each job: how it last ended, when it fires next, what it does now, what is wrong.
 
-    Jobs stand in the order of their files. Those that are in no file any more are shown when they are named.
-    """
+    \b
+    runjobs status
+    runjobs status backup --watch
+    runjobs status --json | jq '.jobs[] | select(.failures > 0).name'
+
+    Jobs stand in the order of their files. Those that are in no file any more are shown when they are named. On a
+    terminal RECENT has a bar for each of the last fires: its colour is the outcome, its height how long it took, and
+    half of it is the usual.
+    """  # noqa: D301 \b keeps the lines as they are, in typer's help
     settings = options.settings(jobs, user_column=user_column, trust_jobs=trust_jobs, state=state)
+    if watch:
+        from runjobs.cli import watching
+
+        if json:
+            raise UsageError("--watch is for people, --json for programs", "one of them")
+        watching.watch(settings, names)
+        return
     now = datetime.now(UTC)
+    screen = screen_of(sys.stdout)
     with waiting("reading the record"), recorded.opened(settings) as record:
-        report = look(record, record.named(names) if names else list(record.jobs), now)
+        known = record.named(names) if names else list(record.jobs)
+        report = look(record, known, now, has_recent=json or screen.pretty)
     if json:
         from runjobs.render.json import to_json
 
         print(to_json(as_json(report)))
     elif report.standings:
-        print(text(report, settings.local, screen_of(sys.stdout)))
+        print(text(report, settings.local, screen))
     else:
         complain(f"runjobs: no jobs in {', '.join(settings.jobs)} (chosen by {settings.jobs_why})")
 
@@ -61,25 +89,34 @@ class Report(NamedTuple):
     standings: list[Standing]
     runners: list[RunnerSeen]
     has_looked: bool  # whether any runner ever did
+    news: Glance = Glance()
 
 
-def look(record: Recorded, names: Sequence[str], now: datetime) -> Report:
-    """Look up how it stands with these jobs."""
+def look(record: Recorded, names: Sequence[str], now: datetime, *, has_recent: bool = True) -> Report:
+    """Look up how it stands with these jobs; `has_recent`: and how their last fires went, for who shows them."""
     marks = record.reader.marks()
-    standings = survey(record, names, marks, now)
+    most = max(min(standing.MOST_BARS, MOST_RECENT // max(len(names), 1)), 1)
+    pasts = record.reader.pasts(names, most) if has_recent else {}
+    standings = [each._replace(recent=pasts.get(each.name, ())) for each in survey(record, names, marks, now)]
     has_looked = any(each.name in marks or each.last or each.open for each in standings)
-    return Report(now, standings, record.runners(), has_looked)
+    return Report(now, standings, record.runners(), has_looked, glance(record.state.ledger, now))
 
 
 def text(report: Report, zone: tzinfo | None, screen: Screen) -> str:
     """Return the table, what is wrong, and who follows the jobs."""
-    watch = Watch([f"{each.kind} {each.pid}" for each in report.runners], report.has_looked)
-    parts = [draw(standing.table(report.standings, report.now, zone), screen)]
-    if told := standing.remarks(report.standings, watch, report.now, zone):
+    parts = [draw(standing.table(report.standings, report.now, zone, screen), screen)]
+    if told := remarks(report, zone):
         parts.append(standing.draw_remarks(told, screen))
     if followed := [_introduce(each, zone) for each in report.runners if each.kind == "foreground"]:
         parts.append("\n".join(screen.paint(line, "dim") for line in followed))
     return "\n\n".join(parts)
+
+
+def remarks(report: Report, zone: tzinfo | None) -> list[tuple[str, str]]:
+    """Return what is wrong: sentences, each with the next command."""
+    watch = Watch([f"{each.kind} {each.pid}" for each in report.runners], report.has_looked)
+    of_news = posted.remarks(report.news, {each.name for each in report.standings}, report.now, zone)
+    return of_news + standing.remarks(report.standings, watch, report.now, zone)
 
 
 def survey(record: Recorded, names: Sequence[str], marks: Mapping[str, Mark], now: datetime) -> list[Standing]:
@@ -101,11 +138,19 @@ def survey(record: Recorded, names: Sequence[str], marks: Mapping[str, Mark], no
                 alive=recorded.alive(record, (run for entry in mine for run in entry.runs)),
                 trouble=record.reader.trouble(name) if last is not None and last.outcome != "ok" else None,
                 pause=pause if pause is not None and pause.holds(now) else None,
-                next=job.schedule.next(now) if job is not None else None,
+                recent=(),
+                next=_next(job, mark, now) if job is not None else None,
                 overdue=overdue_since(job, mark, now) if job is not None else None,
             )
         )
     return found
+
+
+def _next(job: Job, mark: Mark | None, now: datetime) -> datetime | None:
+    """When a job fires next; what is to run once does so until somebody has claimed it, however late."""
+    if isinstance(job.schedule, OnceSchedule) and (mark is None or mark.next_fire is not None):
+        return job.schedule.instant
+    return job.schedule.next(now)
 
 
 def _introduce(runner: RunnerSeen, zone: tzinfo | None) -> str:
@@ -122,7 +167,8 @@ def as_json(report: Report) -> dict[str, object]:
         "runners": [
             {"kind": each.kind, "pid": each.pid, "since": each.since, "id": each.id} for each in report.runners
         ],
-        "jobs": [_job_json(each) for each in report.standings],
+        "news": {"waiting": report.news.waiting, "failed": report.news.failed},
+        "jobs": [_job_json(each) | {"lapsed_since": report.news.lapsed.get(each.name)} for each in report.standings],
     }
 
 
@@ -145,4 +191,5 @@ def _job_json(each: Standing) -> dict[str, object]:
         "failing_since": trouble.since if trouble else None,
         "failures": trouble.number if trouble else 0,
         "overdue_since": each.overdue,
+        "recent": [past_json(past) for past in each.recent],
     }

@@ -16,6 +16,7 @@ from runjobs.cli.person import Reason, detail
 from runjobs.cli.streams import complain
 from runjobs.core.errors import UsageError
 from runjobs.core.job import Options
+from runjobs.core.nearest import nearest_word
 from runjobs.core.outcome import Outcome
 from runjobs.render.text import printable
 from runjobs.render.times import distance
@@ -35,7 +36,7 @@ NOT_STOPPED: Final = 1
 AFTER_KILL: Final = 5.0  # seconds after KILL: a guard calls what it can't kill stuck after half of them
 LOOK: Final = 0.1  # seconds between two looks
 
-Targets = Annotated[list[str], typer.Argument(metavar="JOB|RUN...", help="Jobs, or runs by their ids.")]
+Targets = Annotated[list[str], typer.Argument(metavar="JOB|RUN", help="Jobs, or runs by their ids.")]
 Now = Annotated[bool, typer.Option("--now", help="Kill at once, without TERM and kill-after.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Give the order, and don't wait for the end.")]
 
@@ -243,10 +244,8 @@ def _run_of(word: str, runs: Sequence[Going], jobs: Iterable[str]) -> Going:
         return found[0]
     if found:
         raise UsageError(f"{word} is the beginning of several runs", ", ".join(run.run_id for run in found))
-    from difflib import get_close_matches
-
-    near = get_close_matches(word, list(jobs), n=1)
-    hint = f"runjobs stop {near[0]}" if near else "runjobs locks shows what runs, runjobs list the jobs"
+    near = nearest_word(word, jobs)
+    hint = f"runjobs stop {near}" if near else "runjobs locks shows what runs, runjobs list the jobs"
     raise UsageError(f"no job is named {word}, and no run that goes on has an id that begins so", hint)
 
 

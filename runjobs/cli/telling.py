@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from runjobs.core.job import Job
+    from runjobs.runner.attending import Attendant
     from runjobs.runner.crew import Member
 
 TAIL_LINES: Final = 20  # of a failed run's output in the summary: enough for a traceback, little enough to read
@@ -47,6 +48,14 @@ class Teller:
         """Tell one event."""
         line = json_line(event) if self._json else text_line(event, self._zone, self._screen)
         self._outlet.line(line.encode(sys.stdout.encoding or "utf-8", "backslashreplace"))
+
+    @property
+    def attendants(self) -> Sequence[Attendant]:
+        """None: lines that its reader has not taken yet go with the next one."""
+        return ()
+
+    def turn_over(self) -> None:
+        """A stream is not ours to begin anew."""
 
     def flush(self) -> None:
         """Hand over what the reader takes now."""
@@ -89,7 +98,8 @@ class Summary:
                 what = f"{member.job.name}: {ended(facts_of(end))}"
                 run = f", run {member.run_id}" if member.run_id else ""
                 self._lines.append(f"runjobs: {printable(what)} ({due}{run})")
-                self._lines += _tail(member.log) if run else []
+                if run:
+                    self._lines += [*_tail(member.log), f"  try: runjobs why {printable(member.job.name)}"]
 
     def print(self) -> None:
         """Say it all on standard error; nothing when there is nothing."""

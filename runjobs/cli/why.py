@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runjobs.adapters.ledger.tidings import glance
 from runjobs.cli import options, recorded
 from runjobs.core.answers import overdue_since
 from runjobs.core.why import Case, Known, judge, rule, window
+from runjobs.render.posted import remarks
 from runjobs.render.progress import waiting
 from runjobs.render.reasons import Findings, as_json, tell
 from runjobs.render.screen import screen_of
@@ -52,12 +54,15 @@ def show_why(
     when = recorded.read_instant("--at", at, now, zone)
     with waiting("reading the record"), recorded.opened(settings) as record:
         found = find(record, record.named([name])[0], when, now)
+        news = glance(record.state.ledger, now)
     if json:
         from runjobs.render.json import to_json
 
-        print(to_json(as_json(found)))
+        print(to_json(as_json(found) | {"lapsed_since": news.lapsed.get(found.name)}))
     else:
         print(tell(found, zone, screen_of(sys.stdout)))
+        for sentence, _ in remarks(news._replace(failed=0), {found.name}, now, zone):
+            print(sentence)
 
 
 def find(record: Recorded, name: str, at: datetime | None, now: datetime) -> Findings:

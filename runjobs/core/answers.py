@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runjobs.core.duration import parse_duration
 from runjobs.core.errors import FieldError
+from runjobs.core.nearest import nearest_word
 from runjobs.core.outcome import Outcome
+from runjobs.core.plan import mark_after
+from runjobs.core.schedule import OnceSchedule
 from runjobs.core.when import parse_when
 
 if TYPE_CHECKING:
@@ -100,6 +103,18 @@ class Entry(NamedTuple):
         return self.has_ended and self.outcome in TROUBLES
 
 
+class Past(NamedTuple):
+    """How a fire that has ended went, in short: `took` is how long its last run did, None where none started.
+
+    `number` is how many fires it stands for, as in Entry.
+    """
+
+    scheduled_at: datetime
+    outcome: str
+    took: timedelta | None
+    number: int
+
+
 class Trouble(NamedTuple):
     """What has gone wrong with a job since it last went well.
 
@@ -114,6 +129,8 @@ class Trouble(NamedTuple):
 
 def overdue_since(job: Job, mark: Mark | None, now: datetime) -> datetime | None:
     """Since when a fire of a job waits for somebody to look at it; None: nothing is overdue."""
+    if mark is None and isinstance(job.schedule, OnceSchedule):
+        mark = mark_after(job, job.schedule.since)
     if not job.options.enabled or mark is None or mark.next_start is None or mark.schedule_key != job.schedule.key:
         return None
     return mark.next_start if now - mark.next_start > OVERDUE else None
@@ -178,8 +195,6 @@ def _outcomes_of(word: str, text: str, at: int, width: int) -> Sequence[str]:
     known = [outcome.value for outcome in Outcome]
     if word in known:
         return (word,)
-    from difflib import get_close_matches
-
-    near = get_close_matches(word, [*known, "trouble"], n=1)
-    hint = near[0] if near else f"there are {', '.join(known)}, and trouble for all but ok and skipped"
+    near = nearest_word(word, [*known, "trouble"])
+    hint = near or f"there are {', '.join(known)}, and trouble for all but ok and skipped"
     raise FieldError(f'"{word}" is no outcome', hint, start=at, end=min(at + max(width, 1), len(text) + 1))

@@ -10,9 +10,10 @@ from runjobs.core.environment import IS_ASSIGNMENT
 from runjobs.core.errors import FieldError, Place, Problem
 from runjobs.core.job import Job
 from runjobs.core.lines import Report, read_lines
-from runjobs.core.names import derived_name, file_part, same_name
+from runjobs.core.names import derived_name, file_part, numbered, same_name
 from runjobs.core.schedule import parse_schedule
 from runjobs.core.scope import Scope
+from runjobs.core.watchpaths import is_watch, misplaced
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -196,13 +197,7 @@ class _Reading:
                 )
                 return None
             return name
-        base = derived_name(self.prefix, entry.command)
-        repeat = self.repeats.get(base, 0) + 1
-        name = base if repeat == 1 else f"{base}.{repeat}"
-        while name in self.names:
-            repeat += 1
-            name = f"{base}.{repeat}"
-        self.repeats[base] = repeat
+        name = numbered(derived_name(self.prefix, entry.command), self.repeats, self.names)
         self.names[name] = number
         return name
 
@@ -230,6 +225,12 @@ class _Reading:
     def _check(self, number: int, line: str, entry: Entry, command: str, pending: _Pending) -> bool:
         """Check what the line and its options say together; tell whether the job may run."""
         good = not pending.bad
+        if wrong := misplaced(entry.expression, pending.settings):
+            key, hint = wrong
+            _setting, at = pending.settings[key]
+            what = "a schedule that watches paths" if is_watch(entry.expression) else "a schedule of times"
+            self.report.add(number, line, FieldError(f"{key} says nothing of {what}", hint), other=at)
+            good = False
         if entry.user is not None and "user" in pending.settings:
             _setting, at = pending.settings["user"]
             hint = f"{entry.user} stands in the user column: take user= out"

@@ -13,6 +13,7 @@ IS_DIRECTIVE = re.compile(r"""#:(?=[ \t]|[A-Za-z"']|$)""")
 # one word as the shell has it, sh(1): plain stretches, quoted ones and escaped characters, in any order
 _WORD = re.compile(r"""(?:[^\s"'\\]+|'[^']*'|"(?:[^"\\]|\\.)*"|\\.)+""")
 _PIECE = re.compile(r"""'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)|([^"'\\]+)""")
+_FLAGS = frozenset({"user-column", "recursive"})  # keys that say yes by standing there
 _SPECIAL = re.compile(r"""["'\\#]""")
 _SOLID = re.compile(r"\S+")
 _BLANKS = re.compile(r"\s*")
@@ -78,7 +79,7 @@ def _fault(error: FieldError, start: int, end: int) -> Fault:
 
 
 def _is_prose(words: list[Word]) -> bool:
-    return bool(words) and words[0].text not in {"defaults", "user-column"} and not any("=" in w.text for w in words)
+    return bool(words) and words[0].text not in {"defaults", *_FLAGS} and not any("=" in w.text for w in words)
 
 
 def _prose(words: list[Word]) -> Fault:
@@ -127,7 +128,7 @@ def _unquote(raw: str) -> str:
 def _read_setting(word: Word, *, defaults: bool) -> Setting:
     """Read one word; FieldError's offsets count from the word's start (None: up to its end)."""
     key, equals, value = word.text.partition("=")
-    if not equals and key == "user-column":
+    if not equals and key in _FLAGS:
         value = "yes"
     elif not equals:
         raise _no_value(key)

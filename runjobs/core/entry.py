@@ -8,6 +8,7 @@ from typing import NamedTuple
 from runjobs.core.environment import LONGEST_STRING
 from runjobs.core.errors import FieldError
 from runjobs.core.values import user_name
+from runjobs.core.watchpaths import NICKNAME, is_watch, split_line
 
 
 class Entry(NamedTuple):
@@ -39,24 +40,26 @@ def take_apart(line: str, start: int, fields: int, *, user_column: bool) -> Entr
     first = line[start : start + 1]
     if first == "@":
         words = 2 if line.startswith(_WITH_ARGUMENT, start) else 1
-    match = _SHAPES[words].match(line, start)
-    if match is None:
-        raise _too_few(line, start, words)
-    rest = match[2] or ""
+    end, at = split_line(line, start) if is_watch(line, start) else _split(line, start, words)
+    rest = "" if at < 0 else line[at:]
     if not rest:
         raise FieldError(
-            "there is no command after the schedule",
-            _spare_words(first, fields),
-            start=match.end(1) - 1,
-            end=match.end(1),
+            "there is no command after the schedule", _spare_words(line, start, fields), start=end - 1, end=end
         )
-    at = match.start(2)
     user = None
     if rest[0] in "*-":
         raise _not_a_command(line, at, words)
     if user_column:
         user, rest, at = _split_user(line, at)
-    return Entry(match[1], start, user, rest, at)
+    return Entry(line[start:end], start, user, rest, at)
+
+
+def _split(line: str, start: int, words: int) -> tuple[int, int]:
+    """Where a schedule of so many words ends, and where what follows it begins (-1: nothing does)."""
+    match = _SHAPES[words].match(line, start)
+    if match is None:
+        raise _too_few(line, start, words)
+    return match.end(1), match.start(2)
 
 
 def _split_user(line: str, at: int) -> tuple[str, str, int]:
@@ -69,8 +72,12 @@ def _split_user(line: str, at: int) -> tuple[str, str, int]:
     return match[1], match[2], match.start(2)
 
 
-def _spare_words(first: str, fields: int) -> str:
-    return "write it behind the nickname" if first == "@" else f"a line is {fields} fields and then a command"
+def _spare_words(line: str, start: int, fields: int) -> str:
+    if is_watch(line, start):
+        return f"write {NICKNAME} PATH COMMAND, or {NICKNAME} PATH PATH -- COMMAND"
+    if line.startswith("@", start):
+        return "write it behind the nickname"
+    return f"a line is {fields} fields and then a command"
 
 
 def _too_few(line: str, start: int, words: int) -> FieldError:

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 LONGEST_STRING = 131_071  # bytes of one argument or variable: MAX_ARG_STRLEN less the final NUL, execve(2)
 CLEAN_PATH = "/usr/bin:/bin"  # _PATH_DEFPATH, which is what cron gives
 OURS = "RUNJOBS_"  # our own settings, which are not the jobs' business
+# what a supervisor of ours has told us: a job that knew it could speak to it in our name, sd_notify(3)
+SUPERVISION = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
 # cron sets these after reading the file, so a file can't change them, crontab(5)
 FIXED = frozenset({"LOGNAME", "USER"})
-FACTS = frozenset({"RUNJOBS_JOB", "RUNJOBS_RUN_ID", "RUNJOBS_SCHEDULED_AT", "RUNJOBS_ATTEMPT"})
+FACTS = frozenset({"RUNJOBS_JOB", "RUNJOBS_RUN_ID", "RUNJOBS_SCHEDULED_AT", "RUNJOBS_ATTEMPT", "RUNJOBS_CHANGED"})
 
 # A line that cron would try as NAME=value first: a name or a quote in front, and an equals sign after the name.
 IS_ASSIGNMENT = re.compile(r"""[ \t]*(?:["']|[A-Za-z_][A-Za-z0-9_.-]*[ \t]*=)""")
@@ -129,6 +131,6 @@ def job_environment(  # noqa: PLR0913  each is a fact from elsewhere
 def _base(job: Job, inherited: Mapping[str, str]) -> dict[str, str]:
     if job.options.env is Base.CLEAN:
         return {"PATH": CLEAN_PATH}
-    kept = {name: value for name, value in inherited.items() if not name.startswith(OURS)}
+    kept = {name: value for name, value in inherited.items() if not name.startswith(OURS) and name not in SUPERVISION}
     kept.setdefault("PATH", CLEAN_PATH)
     return kept

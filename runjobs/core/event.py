@@ -26,6 +26,14 @@ class Happening(Enum):
     SUSPENDED = "suspended"
     MISSED = "missed"
     STUCK = "stuck"
+    JOB_ADDED = "job-added"
+    JOB_CHANGED = "job-changed"
+    JOB_REMOVED = "job-removed"
+    FILE_BAD = "file-bad"
+    FILE_MENDED = "file-mended"
+    RELOADED = "reloaded"
+    RUNNER_STATUS = "runner-status"
+    RUNNING = "running"
 
 
 class Event(NamedTuple):

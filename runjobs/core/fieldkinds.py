@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from runjobs.core.errors import FieldError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from runjobs.core.nearest import nearest_word
 
 _MONTHS = (
     "january", "february", "march", "april", "may", "june",
@@ -84,7 +81,16 @@ def _in_bounds(kind: Kind, text: str, start: int) -> int:
     if kind.low <= value <= kind.top:
         return value
     side = f"past {kind.top}" if value > kind.top else f"below {kind.low}"
-    raise FieldError(f"{kind.name} {text[:20]} is {side}", kind.bounds, start=start, end=start + len(text))
+    hint = kind.bounds + _INSTEAD.get((kind.name, value), "")
+    raise FieldError(f"{kind.name} {text[:20]} is {side}", hint, start=start, end=start + len(text))
+
+
+_INSTEAD = {  # slips of who counts on from the last one
+    ("second", 60): "; for the full minute write 0",
+    ("minute", 60): "; for the full hour write 0",
+    ("hour", 24): "; for midnight write 0",
+    ("day of the month", 32): "; for the last one write L",
+}
 
 
 def _unreadable(kind: Kind, text: str, start: int) -> FieldError:
@@ -107,10 +113,3 @@ def _way_out(kind: Kind, text: str) -> str:
         return f"write it with the plain digits 0 to 9; {kind.bounds}"
     nearest = nearest_word(word, kind.names)
     return f'did you mean "{nearest}"? {kind.bounds}' if nearest else kind.bounds
-
-
-def nearest_word(word: str, words: Iterable[str]) -> str:
-    """Return the most similar of the words, or "" where none is near."""
-    from difflib import get_close_matches  # only a mistake pays for the import
-
-    return next(iter(get_close_matches(word, list(words), n=1)), "")

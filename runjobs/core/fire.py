@@ -16,6 +16,8 @@ class Trigger(Enum):
     SCHEDULE = "schedule"
     BOOT = "reboot"
     MANUAL = "manual"
+    ONCE = "once"
+    WATCH = "watch"
 
 
 class Fire(NamedTuple):

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from runjobs.core.receivers import Receiver
     from runjobs.core.schedule import Schedule
 
 SECOND = timedelta(seconds=1)
@@ -31,6 +32,26 @@ class Catchup(Enum):
     NONE = "none"
     LAST = "last"
     ALL = "all"
+
+
+class On(Enum):
+    """What may have happened to a watched path."""
+
+    WRITE = "write"
+    CREATE = "create"
+    DELETE = "delete"
+    MOVE = "move"
+
+
+class NotifyOn(Enum):
+    """What of a job is told to those whom `notify=` names."""
+
+    FAILURE = "failure"
+    RECOVERY = "recovery"
+    CHANGE = "change"
+    ALWAYS = "always"
+    MISSED = "missed"
+    SLOW = "slow"
 
 
 class OnInterrupt(Enum):
@@ -87,6 +108,9 @@ class Options:
     env_file: str | None = None
     env: Base = Base.INHERIT
     nice: int = 0
+    memory: int | None = None  # bytes that all processes of a run may have together
+    cpu: float | None = None  # CPUs that they may use together; 0.5 is half of one
+    pids: int | None = None  # processes and threads
     leftovers: Leftovers = Leftovers.KEEP
     log_limit: int = 10 * MEGABYTE  # bytes of output kept per run: half of it head, half of it tail
     keep: int = 30  # runs whose logs are kept
@@ -94,6 +118,13 @@ class Options:
     history: int = 10_000  # fires on record
     history_for: timedelta | None = 400 * DAY
     enabled: bool = True
+    on: frozenset[On] = frozenset(On)  # of a job that watches: what it is told of
+    settle: timedelta = SECOND / 2  # for how long nothing has changed by then
+    recursive: bool = False  # whether folders are watched with all that is below them
+    notify: tuple[Receiver, ...] = ()
+    notify_on: frozenset[NotifyOn] = frozenset({NotifyOn.CHANGE})
+    expect_within: timedelta | None = None  # for how long it may not have gone well before that is told
+    slow_after: timedelta | None = None  # from when on a run is slow; None: by what is usual
 
 
 @dataclass(frozen=True, slots=True)

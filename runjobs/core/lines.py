@@ -38,7 +38,16 @@ class Report:
         end = len(line) if error.end is None else error.end
         place = Place(self.source, number, error.start + 1, max(1, end - error.start))
         second = None if other is None else Place(self.source, other)
-        self.problems.append(Problem(place, error.message, error.hint, line, severity, second))
+        self.problems.append(Problem(place, error.message, error.hint, _shown(line), severity, second))
+
+
+def _shown(line: str) -> str:
+    """A line as others may see it: who is told may be named by a secret, which has stars instead."""
+    if "notify" not in line:
+        return line
+    from runjobs.core.receivers import masked
+
+    return masked(line)
 
 
 def read_lines(text: str, report: Report) -> Iterator[tuple[int, str | None]]:

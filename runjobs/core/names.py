@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from runjobs.core.errors import FieldError, Place, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
     from runjobs.core.crontab import JobsFile
     from runjobs.core.job import Job
 
 LONGEST = 200  # with a state folder's path and a suffix it stays below NAME_MAX and PATH_MAX, limits.h
+ONCE_PREFIX = "at/"  # of the jobs of `runjobs at`
 LONGEST_PART = 40  # of a derived name: enough to recognise a file and a command
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 _STRANGE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -53,6 +54,14 @@ def check_name(text: str) -> str:
     return text
 
 
+def check_job_name(text: str) -> str:
+    """Give `text` back when a jobs file may call a job so; FieldError where it may not."""
+    if text.startswith(ONCE_PREFIX):
+        message = f"names that begin with {ONCE_PREFIX} are those of `runjobs at`"
+        raise FieldError(message, "begin it with another word", end=len(ONCE_PREFIX))
+    return check_name(text)
+
+
 _ALPHABET = "use letters, digits and . _ - / and begin with a letter or digit"
 
 
@@ -85,6 +94,15 @@ def derived_name(prefix: str, command: str) -> str:
     """
     check = zlib.crc32(command.encode("utf-8", "surrogateescape")) & 0xFFFFFF
     return f"{prefix}/{word_part(command)}-{check:06x}"
+
+
+def numbered(base: str, repeats: dict[str, int], taken: Container[str]) -> str:
+    """Tell jobs of one derived name apart: `base`, `base.2`, `base.3`; `repeats` counts them and is kept up to date."""
+    repeat = repeats.get(base, 0) + 1
+    while (name := base if repeat == 1 else f"{base}.{repeat}") in taken:
+        repeat += 1
+    repeats[base] = repeat
+    return name
 
 
 def word_part(command: str) -> str:

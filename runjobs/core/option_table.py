@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from runjobs.core.duration import parse_duration
 from runjobs.core.job import Base, Catchup, Leftovers, OnInterrupt, Overlap
-from runjobs.core.names import check_name
+from runjobs.core.limits import cpu, memory, pids
+from runjobs.core.names import check_job_name, check_name
+from runjobs.core.option import Option
+from runjobs.core.option_news import NEWS
 from runjobs.core.values import (
     absolute_path,
     choice,
     job_names,
     keep_for,
+    on,
     parse_size,
     pool,
     positive,
     retry_on,
+    settle,
     success_codes,
     timeout,
     umask,
@@ -26,29 +29,16 @@ from runjobs.core.values import (
     zone_name,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-class Option(NamedTuple):
-    """One key: `default` is as one would write it ("" where there is none), `doc` one sentence for people.
-
-    `parse` raises FieldError with offsets into the value. `once` keys can't be given in `#: defaults`.
-    """
-
-    key: str
-    parse: Callable[[str], object]
-    default: str
-    doc: str
-    example: str
-    once: bool = False
-
-
 OPTIONS: dict[str, Option] = {
     option.key: option
     for option in (
         Option(
-            "name", check_name, "", "The job's name: how commands, records and locks call it.", "name=backup", once=True
+            "name",
+            check_job_name,
+            "",
+            "The job's name: how commands, records and locks call it.",
+            "name=backup",
+            once=True,
         ),
         Option(
             "timeout",
@@ -201,6 +191,21 @@ OPTIONS: dict[str, Option] = {
             "nice=10",
         ),
         Option(
+            "memory",
+            memory,
+            "",
+            "The most memory that all processes of a run have together; one that needs more is killed, and says so.",
+            "memory=100M",
+        ),
+        Option(
+            "cpu",
+            cpu,
+            "",
+            "The most CPU time that all processes of a run get together, as a share of one CPU or as so many CPUs.",
+            "cpu=50%",
+        ),
+        Option("pids", pids, "", "How many processes and threads a run may have at once.", "pids=50"),
+        Option(
             "leftovers",
             choice(Leftovers),
             "keep",
@@ -233,6 +238,28 @@ OPTIONS: dict[str, Option] = {
             "`no` keeps the job in the file, checked and listed, without firing it.",
             "enabled=no",
         ),
+        Option(
+            "on",
+            on,
+            "write,create,delete,move",
+            "What a `@watch` job is told of, a list of `write`, `create`, `delete` and `move`.",
+            "on=create,move",
+        ),
+        Option(
+            "settle",
+            settle,
+            "500ms",
+            "For how long nothing must have changed at the paths of a `@watch` job before it is told.",
+            "settle=5s",
+        ),
+        Option(
+            "recursive",
+            yes_or_no,
+            "no",
+            "Says that `@watch` looks at folders with all that is below them.",
+            "recursive",
+        ),
+        *NEWS,
         Option(
             "fields",
             whole_number(5, 7),

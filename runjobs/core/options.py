@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from runjobs.core.errors import FieldError
-from runjobs.core.fieldkinds import nearest_word
-from runjobs.core.option_table import OPTIONS, Option
-from runjobs.core.values import not_yet
+from runjobs.core.nearest import nearest_word
+from runjobs.core.option import Option
+from runjobs.core.option_table import OPTIONS
 
-__all__ = ["LATER", "OPTIONS", "Option", "find_option"]
+__all__ = ["OPTIONS", "Option", "find_option"]
 
-# keys that are to come: known, so that the message can be honest
-LATER = frozenset({"cpu", "expect-within", "memory", "notify", "notify-on", "on", "pids", "recursive", "settle"})
 # what other tools call it
 _SYNONYMS = {
     "concurrency": "overlap",
     "concurrency-policy": "overlap",
+    "cpu-quota": "cpu",
+    "cpus": "cpu",
     "deadline": "start-within",
     "depends": "after",
     "depends-on": "after",
@@ -23,8 +23,15 @@ _SYNONYMS = {
     "exit-codes": "success-codes",
     "grace": "kill-after",
     "id": "name",
+    "mem": "memory",
+    "mail": "notify",
+    "mailto": "notify",
+    "memory-limit": "memory",
+    "memory-max": "memory",
     "random-delay": "jitter",
     "splay": "jitter",
+    "tasks-max": "pids",
+    "on-failure": "notify",
     "requires": "after",
     "retry": "retries",
     "time-limit": "timeout",
@@ -36,12 +43,10 @@ _SYNONYMS = {
 
 
 def find_option(key: str) -> Option:
-    """Look a key up; FieldError suggests the nearest right word, or says that its time has not come."""
+    """Look a key up; FieldError suggests the nearest right word."""
     option = OPTIONS.get(key)
     if option is not None:
         return option
-    if key in LATER:
-        raise not_yet(key)
     raise FieldError(f"there is no option {key!r}", _suggestion(key))
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
 from runjobs.core.errors import Place, Problem
+from runjobs.core.nearest import nearest_word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,6 +90,6 @@ def _without(job: Job, jobs: Mapping[str, Job], kept: Mapping[str, Job]) -> Prob
     place = Place(job.source, job.line)
     if name in jobs:
         return Problem(place, f"{job.name} comes after {name}, which can't run", "mend that job first")
-    near = get_close_matches(name, [other for other in jobs if other != job.name], n=1)
-    hint = f"did you mean after={near[0]}?" if near else "until there is one, this job does not run"
+    near = nearest_word(name, [other for other in jobs if other != job.name])
+    hint = f"did you mean after={near}?" if near else "until there is one, this job does not run"
     return Problem(place, f"{job.name} comes after {name}, and there is no such job", hint)

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 
+SUPERSEDED = "a newer fire took its place"  # the detail of missed(superseded)
+
+
 class State(Enum):
     """Where a fire or run is in its life; ENDED has an outcome."""
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from runjobs.core.fire import Fire, Mark, Stretch, Trigger
 from runjobs.core.job import Catchup
 from runjobs.core.outcome import Outcome
-from runjobs.core.schedule import CronSchedule, ScheduleKind, delay
+from runjobs.core.schedule import CronSchedule, OnceSchedule, ScheduleKind, delay
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from runjobs.core.job import Job
+    from runjobs.core.watching import Noticed
 
 MOST = 10_000  # fires of one job looked at one by one; `* * * * *` has as many in a week
 CAUGHT_UP = 100  # fires that catchup=all starts: enough for four days of an hourly job, and no flood
@@ -47,13 +48,15 @@ class Look(NamedTuple):
     boot: Boot
     asleep: timedelta = timedelta(0)
     stepped: timedelta = timedelta(0)
+    noticed: Mapping[str, Noticed] = {}  # what looks at watched paths have come to, by job
 
 
 class Decision(NamedTuple):
     """What a pass does for one job: fires to start, stretches that were missed, and the mark from there on.
 
     `supersedes` is whether older fires of the job that still wait give way to these claims. `reset_from` is the
-    watermark in the future that was given up, since the clock was set back (None: none was).
+    watermark in the future that was given up, since the clock was set back (None: none was). `watched` is to be kept
+    of the job's paths (None: what is kept holds).
     """
 
     job: str
@@ -62,6 +65,7 @@ class Decision(NamedTuple):
     missed: tuple[Stretch, ...] = ()
     supersedes: bool = True
     reset_from: datetime | None = None
+    watched: bytes | None = None
 
 
 def look_once(now: datetime, boot: Boot) -> Look:
@@ -81,6 +85,8 @@ def decide(job: Job, mark: Mark | None, look: Look) -> Decision | None:
     """
     if job.schedule.kind is ScheduleKind.REBOOT:
         return _decide_boot(job, mark, look)
+    if job.schedule.kind is ScheduleKind.WATCH:
+        return _decide_watch(job, mark, look)
     if mark is None:
         return _decide_afresh(job, look)
     is_same = mark.schedule_key == job.schedule.key
@@ -123,7 +129,8 @@ def _is_void(job: Job, mark: Mark, look: Look, *, is_same: bool) -> bool:
 
 
 def _decide_afresh(job: Job, look: Look) -> Decision:
-    fresh = mark_after(job, min(look.back, look.now))
+    back = job.schedule.since if isinstance(job.schedule, OnceSchedule) else look.back
+    fresh = mark_after(job, min(back, look.now))
     return _decide_due(job, fresh, look) or Decision(job.name, fresh)
 
 
@@ -139,10 +146,14 @@ def _decision(job: Job, due: Sequence[datetime], look: Look) -> Decision:
     return Decision(
         job.name,
         mark_after(job, due[-1]),
-        tuple(Fire(job.name, Trigger.SCHEDULE, each) for each in starts),
+        tuple(Fire(job.name, _trigger(job), each) for each in starts),
         _stretches(job, due, starts, look),
         supersedes=job.options.catchup is not Catchup.ALL,
     )
+
+
+def _trigger(job: Job) -> Trigger:
+    return Trigger.ONCE if isinstance(job.schedule, OnceSchedule) else Trigger.SCHEDULE
 
 
 def _starts(job: Job, due: Sequence[datetime], look: Look) -> Sequence[datetime]:
@@ -224,7 +235,7 @@ def _stretches(job: Job, due: Sequence[datetime], starts: Sequence[datetime], lo
         return reason, _detail(job, scheduled, reason, look)
 
     return tuple(
-        Stretch(job.name, Trigger.SCHEDULE, run[0], run[-1], len(run), Outcome.MISSED.value, *words)
+        Stretch(job.name, _trigger(job), run[0], run[-1], len(run), Outcome.MISSED.value, *words)
         for words, group in groupby(due, key=why)
         if words is not None
         for run in [list(group)]
@@ -245,6 +256,24 @@ def _detail(job: Job, scheduled: datetime, reason: str, look: Look) -> str:
     if reason == "superseded":
         return f"catchup=all starts the newest {CAUGHT_UP}" if job.options.catchup is Catchup.ALL else ""
     return "the clock was set forward past it" if _was_skipped(job, scheduled, look) else ""
+
+
+def _decide_watch(job: Job, mark: Mark | None, look: Look) -> Decision | None:
+    """`@watch` fires when a look has found something to tell, unless somebody else was faster since that look.
+
+    What is told is settled when the run starts: until then nothing is taken as told, so nothing gets lost.
+    """
+    noticed = look.noticed.get(job.name)
+    if noticed is None or mark != noticed.base:
+        return None
+    from runjobs.core import watching  # most passes have nothing to watch
+
+    watermark = watching.mark_after(noticed, look.now)
+    decision = Decision(job.name, Mark(noticed.key, watermark), supersedes=False, watched=noticed.memory)
+    if not noticed.is_due:
+        return decision
+    fire = Fire(job.name, Trigger.WATCH, look.now, watching.instance_at(watermark))
+    return decision._replace(claims=(fire,))
 
 
 def _decide_boot(job: Job, mark: Mark | None, look: Look) -> Decision | None:

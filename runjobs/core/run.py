@@ -77,14 +77,28 @@ def run_id(now_ms: int, sequence: int) -> str:
     return "".join(reversed(letters))
 
 
+def begun_ms(run: str) -> int:
+    """When the run of this id was begun, in milliseconds since the epoch."""
+    value = 0
+    for letter in run:
+        value = value * len(DIGITS) + DIGITS.index(letter)
+    return (value >> SEQUENCE_BITS) + EPOCH_MS
+
+
 class Start(NamedTuple):
-    """A run about to start: the fire that it is an attempt at, and the lock and log that belong to it."""
+    """A run about to start: the fire that it is an attempt at, and the lock and log that belong to it.
+
+    `watched` is what is to be kept from then on of the paths that its job watches (None: what is kept holds).
+    `due_ms` is when it was to start, in milliseconds since the epoch (None: at its scheduled time).
+    """
 
     run_id: str
     fire_id: int
     attempt: int
     lock: str
     log: str
+    watched: bytes | None = None
+    due_ms: int | None = None
 
 
 class Started(NamedTuple):

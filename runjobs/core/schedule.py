@@ -11,8 +11,9 @@ from runjobs.core.dst import LAST, DstEffect, effects_on, first_fire
 from runjobs.core.duration import parse_duration
 from runjobs.core.errors import FieldError
 from runjobs.core.expression import parse_rule, words
-from runjobs.core.fieldkinds import nearest_word
+from runjobs.core.nearest import nearest_word
 from runjobs.core.spread import delay
+from runjobs.core.watchpaths import is_watch, read_paths
 from runjobs.core.zone import from_seconds, to_seconds, zone_named, zone_of
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from runjobs.core.rule import Rule
     from runjobs.core.zone import Zone
 
-__all__ = ["AtSchedule", "CronSchedule", "DstEffect", "EverySchedule", "RebootSchedule", "Schedule", "ScheduleKind",
-           "delay", "dst_effects", "parse_schedule"]  # fmt: skip
+__all__ = ["AtSchedule", "CronSchedule", "DstEffect", "EverySchedule", "OnceSchedule", "RebootSchedule", "Schedule",
+           "ScheduleKind", "WatchSchedule", "delay", "dst_effects", "parse_schedule"]  # fmt: skip
 
 NICKNAMES = {
     "@yearly": "0 0 1 1 *",
@@ -32,16 +33,17 @@ NICKNAMES = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-_KNOWN = (*NICKNAMES, "@reboot", "@every", "@at")
+_KNOWN = (*NICKNAMES, "@reboot", "@every", "@at", "@watch")
 
 
 class ScheduleKind(Enum):
-    """What makes a schedule fire: fields of wall time, a period, one instant, or the machine's start."""
+    """What makes a schedule fire: fields of wall time, a period, one instant, the machine's start, or changed paths."""
 
     CRON = "cron"
     EVERY = "every"
     AT = "at"
     REBOOT = "reboot"
+    WATCH = "watch"
 
 
 class Schedule(ABC):
@@ -156,6 +158,22 @@ class AtSchedule(Schedule):
         return self.instant if self.instant > after else None
 
 
+class OnceSchedule(AtSchedule):
+    """One fire that was asked for: at whatever time it is seen first, it counts since it was asked for."""
+
+    __slots__ = ("since",)
+
+    def __init__(self, expression: str, tz: str | None, instant: datetime, asked_at: datetime) -> None:
+        """Keep the instants, in UTC."""
+        super().__init__(expression, tz, instant)
+        self.since = min(asked_at, instant) - timedelta(milliseconds=1)
+
+    @property
+    def key(self) -> str:
+        """The instant, and since when: what is asked for anew under an old name is another one."""
+        return f"{super().key} since {self.since.isoformat()}"
+
+
 class RebootSchedule(Schedule):
     """Due once per start of the machine or container: that is the runner's to see, no time says it."""
 
@@ -166,6 +184,27 @@ class RebootSchedule(Schedule):
     def key(self) -> str:
         """The same for all."""
         return "@reboot"
+
+    def next(self, after: datetime) -> datetime | None:  # noqa: ARG002
+        """Return None: no instant is due."""
+        return None
+
+
+class WatchSchedule(Schedule):
+    """Due when something changes at its paths: that is the runner's to see, no time says it."""
+
+    __slots__ = ("paths",)
+    kind = ScheduleKind.WATCH
+
+    def __init__(self, expression: str, paths: tuple[str, ...]) -> None:
+        """Keep the paths, as patterns of fnmatch(3)."""
+        super().__init__(expression, None)
+        self.paths = paths
+
+    @property
+    def key(self) -> str:
+        """The paths, in whatever order and way they were written."""
+        return f"@watch {' '.join(sorted(self.paths))}"
 
     def next(self, after: datetime) -> datetime | None:  # noqa: ARG002
         """Return None: no instant is due."""
@@ -193,6 +232,8 @@ def parse_schedule(
 
 
 def _parse_named(expression: str, tz: str | None, zone: Zone) -> Schedule:
+    if is_watch(expression.lstrip(" \t")):
+        return WatchSchedule(expression.strip(" \t"), read_paths(expression))
     name, _, argument = expression.strip(" \t").replace("\t", " ").partition(" ")
     text, argument, start = " ".join(words(expression)), argument.strip(), expression.index(name)
     if name == "@every":

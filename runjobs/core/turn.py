@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from runjobs.core.duration import format_duration
 from runjobs.core.fire import Trigger, WaitFor
 from runjobs.core.job import Catchup, Overlap
-from runjobs.core.outcome import Outcome
+from runjobs.core.outcome import SUPERSEDED, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 SKIPPED: Final = Outcome.SKIPPED.value
 MISSED: Final = Outcome.MISSED.value
-SUPERSEDED: Final = "a newer fire took its place"  # the detail of what is missed(superseded)
-OWN_TRIGGERS: Final = frozenset({Trigger.SCHEDULE, Trigger.BOOT})  # what fires by itself; the rest a person asked for
+OWN_TRIGGERS: Final = frozenset(Trigger) - {Trigger.MANUAL}  # what fires by itself; a person who asked waits for it
 
 
 class Stage(Enum):
@@ -55,7 +54,8 @@ class Turn(NamedTuple):
     @property
     def is_patient(self) -> bool:
         """Whether no wait is too long for it: what is to be caught up with is late anyway."""
-        return self.fire.trigger in OWN_TRIGGERS and self.job.options.catchup is not Catchup.NONE
+        is_told_late = self.fire.trigger is Trigger.WATCH  # it is told all that has changed by the time it starts
+        return is_told_late or (self.fire.trigger in OWN_TRIGGERS and self.job.options.catchup is not Catchup.NONE)
 
 
 class Facts(NamedTuple):
@@ -140,7 +140,7 @@ def judge_busy(turn: Turn, busy: Busy) -> Stay | End:
     options = turn.job.options
     waits = options.overlap in {Overlap.QUEUE, Overlap.REPLACE} or turn.attempts or turn.wait is WaitFor.OVERLAP
     in_order = options.catchup is Catchup.ALL and turn.fire.trigger is Trigger.SCHEDULE
-    if waits or in_order:
+    if waits or in_order or turn.fire.trigger is Trigger.WATCH:
         return Stay(WaitFor.OVERLAP, busy.detail)
     return End(SKIPPED, "overlap", busy.detail)
 
@@ -149,7 +149,7 @@ def replaces(turn: Turn, busy: Busy) -> bool:
     """Whether the run that holds the job's own lock is to be stopped in favour of this fire."""
     options = turn.job.options
     is_wanted = options.overlap is Overlap.REPLACE and options.catchup is not Catchup.ALL
-    return busy.is_own and is_wanted and not turn.attempts
+    return busy.is_own and is_wanted and not turn.attempts and turn.fire.trigger is not Trigger.WATCH
 
 
 def _judge_order(after: tuple[Dependency, ...]) -> Stay | End | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from runjobs.core.duration import parse_duration
 from runjobs.core.errors import FieldError
-from runjobs.core.job import Pool
+from runjobs.core.job import On, Pool
 from runjobs.core.names import check_name
 
 YEAR = timedelta(days=366)
@@ -61,11 +61,6 @@ def choice(kind: type[Choice]) -> Callable[[str], Choice]:
 
 def _one_of(words: dict[str, Choice]) -> str:
     return "write " + " or ".join(words)
-
-
-def not_yet(word: str) -> FieldError:
-    """Say that a word of the design has not come yet."""
-    return FieldError(f"{word} is not supported yet by this version", "take it out: what does nothing is not accepted")
 
 
 def yes_or_no(text: str) -> bool:
@@ -133,6 +128,30 @@ def _ways(item: str) -> set[int | str]:
         hint = f"write exit codes, or {', '.join(RETRY_WORDS)}"
         raise FieldError(f"{item!r} is no way for a run to go wrong", hint)
     return {*_code_range(item)}
+
+
+def some_of(kind: type[Choice], what: str) -> Callable[[str], frozenset[Choice]]:
+    """Read `create,move`: some of an enum's values; `what` says what a word is that is none of them."""
+    words = {member.value: member for member in kind}
+
+    def read(item: str) -> Choice:
+        if item not in words:
+            raise FieldError(f"{item!r} is {what}", f"write some of {','.join(words)}")
+        return words[item]
+
+    return lambda text: frozenset(_each(text, read))
+
+
+on = some_of(On, "nothing that happens to a path")
+LEAST_REST = timedelta(milliseconds=50)  # within a tick of the kernel's clock, 10 ms at most, two changes look like one
+
+
+def settle(text: str) -> timedelta:
+    """Read how long nothing must have changed: no less than file times can tell apart, and a day at the most."""
+    rest = parse_duration(text)
+    if not LEAST_REST <= rest <= timedelta(days=1):
+        raise FieldError(f"{text} is not from 50ms to 1d", "write settle=500ms, or 5s for files that grow in bursts")
+    return rest
 
 
 def job_names(text: str) -> tuple[str, ...]:

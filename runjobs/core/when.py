@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from runjobs.core.duration import UNITS
 from runjobs.core.errors import FieldError
 from runjobs.core.fieldkinds import MONTH, WEEKDAY
+from runjobs.core.nearest import nearest_word
 from runjobs.core.zone import Zone, zone_of
 
 EXAMPLES = 'examples: now, in 2h, 30 minutes ago, 7:30, tomorrow 7:30, last friday, 2026-12-24 18:00, "24 dec 6pm"'
@@ -27,6 +29,10 @@ _ON_DAY = re.compile(rf"(?P<day>{_DAY})(?:,?(?: at)? (?P<time>{_TIME}))?|(?:at )
 _TWO_WAYS = re.compile(r"(?<!\d)(\d{1,2})[-/. ](\d{1,2})[-/. ]\d{2,4}", re.ASCII)
 _NOON = 12
 _STEPS = {"today": 0, "tomorrow": 1, "yesterday": -1}
+_KNOWN = (
+    *("now", "in", "ago", "next", "last", "on", "at", "noon", "midnight", *_STEPS, *WEEKDAY.names, *MONTH.names),
+    *(form for word in _WORDS for form in (word, f"{word}s")),
+)
 
 
 def parse_when(text: str, now: datetime, tz: tzinfo) -> datetime:
@@ -42,6 +48,19 @@ def parse_when(text: str, now: datetime, tz: tzinfo) -> datetime:
         return _read(words, text, now.astimezone(UTC), zone_of(tz))
     except OverflowError:
         raise _unreadable(text, "is out of any calendar") from None
+    except FieldError as error:
+        near = _respelled(words)
+        with contextlib.suppress(FieldError, OverflowError):
+            if near != words and _read(near, near, now.astimezone(UTC), zone_of(tz)):
+                error.hint = f'"{near}"'
+        raise
+
+
+def _respelled(words: str) -> str:
+    """Return the words with each that is none of ours as the nearest that is."""
+    return " ".join(
+        (word.isalpha() and word not in _KNOWN and nearest_word(word, _KNOWN)) or word for word in words.split()
+    )
 
 
 def _read(words: str, text: str, now: datetime, zone: Zone) -> datetime:

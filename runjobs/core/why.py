@@ -13,7 +13,7 @@ from runjobs.core.expression import words
 from runjobs.core.fieldkinds import DAY, SECOND, WEEKDAY, YEAR
 from runjobs.core.fields import parse_field
 from runjobs.core.fire import Trigger
-from runjobs.core.schedule import AtSchedule, CronSchedule, EverySchedule, dst_effects
+from runjobs.core.schedule import AtSchedule, CronSchedule, EverySchedule, WatchSchedule, dst_effects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -174,6 +174,8 @@ def _reasons(schedule: Schedule, asked: Window) -> list[str]:
             return [f"it is due at multiples of {period} since 1970-01-01 00:00 UTC, and this is none"]
         case AtSchedule():
             return ["it is due once, and not then"]
+        case WatchSchedule():
+            return ["it is due when something changes at its paths, at no time of the clock"]
     return ["it is due when the machine starts, at no time of the clock"]
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from runjobs.core.errors import FieldError
-from runjobs.core.fieldkinds import nearest_word
+from runjobs.core.nearest import nearest_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

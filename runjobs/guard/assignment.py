@@ -6,10 +6,14 @@ from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from runjobs.core.limits import NOWHERE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from runjobs.adapters.cgroup.ground import Ground
     from runjobs.core.job import Job
+    from runjobs.core.limits import Lack
     from runjobs.core.run import RunEnd
     from runjobs.guard.messages import Channel
 
@@ -41,7 +45,8 @@ class Assignment(NamedTuple):
     there to work them out in a starter, where it may hang or raise LaunchError. `note` is told the end of the run
     before anybody else. `lock_fds` hold the run's locks, and orders may come through the first of them; the guard
     keeps them open until the end is recorded. `nofile` is the limit that the runner was given, and the job is given
-    again. `cgroup` is the folder below which the run may have a control group of its own.
+    again. `cgroup` is the folder below which the run may have a control group of its own; `ground` is where one with
+    limits can be, or why nowhere.
     """
 
     run_id: str
@@ -55,6 +60,8 @@ class Assignment(NamedTuple):
     mode: Passthrough = Passthrough.NONE
     nofile: tuple[int, int] | None = None
     cgroup: str | None = None
+    ground: Ground | Lack = NOWHERE
     equip: Callable[[], Equipment] | None = None
     note: Callable[[RunEnd], None] | None = None
+    umask: int | None = None  # where the job names none; None: the runner's
     attempt: int = 1  # counted from 1: of how many, and when the next is, says core/again

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from typing import TYPE_CHECKING
 
 from runjobs.adapters import tree
@@ -62,6 +64,11 @@ class Ending:
             self.stuck = left
         self.next_at = now + self._retry
         self._retry = min(self._retry * 2, LONGEST_RETRY)
+
+
+def milliseconds_to(until: float) -> int | None:
+    """How long to poll; rounded up, or the last millisecond would be spent in polls that don't wait."""
+    return None if until == NEVER else max(0, math.ceil((until - time.monotonic()) * 1000))
 
 
 def enlist(leaf: Leaf) -> None:

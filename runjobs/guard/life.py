@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import math
 import os
 import select
 import signal
 import time
 from typing import TYPE_CHECKING
 
-from runjobs.adapters import cgroup, process, tree
+from runjobs.adapters import process, tree
 from runjobs.adapters.joblog import JobLog
 from runjobs.adapters.launch import LaunchError
 from runjobs.core.again import again_at
@@ -20,20 +19,19 @@ from runjobs.core.outcome import Exit, Outcome, Verdict, judge
 from runjobs.core.run import RunEnd
 from runjobs.guard import account
 from runjobs.guard.assignment import Passthrough
-from runjobs.guard.ending import NEVER, Ending, enlist
+from runjobs.guard.ending import NEVER, Ending, milliseconds_to
+from runjobs.guard.group import Group
 from runjobs.guard.messages import Ack, Stop, Stuck
 from runjobs.guard.orders import Orders
 from runjobs.guard.pump import open_pump
-from runjobs.guard.start import Begun, fork_starter, start_here
+from runjobs.guard.start import Begun, Streams, fork_starter, start_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runjobs.adapters.cgroup import Leaf
     from runjobs.guard.assignment import Assignment
     from runjobs.guard.start import Starter
 
-ENLIST_AFTER = 0.1  # seconds: moving into a control group takes up to 20 ms, which a short job need not pay
 NOTE_AFTER = 0.5  # seconds; a runner that has not answered by then may be dead soon, and nobody else may be there
 ACK_PATIENCE = 30.0  # seconds for the runner to record an end; one that is suspended must not keep the lock
 FLUSH_PATIENCE = 2.0  # seconds for the reader of prefixed lines; the locks are free by then
@@ -66,8 +64,7 @@ class _Life:
         self._ended: float | None = None
         timeout = self._options.timeout
         self._deadline = self._began + timeout.total_seconds() if timeout is not None else NEVER
-        self._enlist_at = self._began + ENLIST_AFTER if assignment.cgroup is not None else NEVER
-        self._leaf: Leaf | None = None
+        self._group = Group(assignment, self._began)
         self._starter: Starter | None = None  # until its report is in
         self._main = 0  # pid of the job's shell; 0: it has not started
         self._main_end: Exit | None = None
@@ -90,8 +87,7 @@ class _Life:
         self._pump.take_present()
         if not self._pump.is_open:
             self._log.close()
-        if self._leaf is not None:
-            self._leaf.dissolve()
+        self._group.close(is_empty=self._is_childless)
         self._report(self._describe())
         self._let_go()
         self._drain()
@@ -101,23 +97,26 @@ class _Life:
         if self._is_reported:
             return  # what goes wrong after that concerns nobody
         tree.kill(os.getpid())
+        self._group.leave()
         self._log.close()
         self._failure = account.guard_failed(error)
         self._ended = self._ended or time.monotonic()
         self._report(self._describe())
 
     def _start(self) -> None:
+        streams = Streams(self._stdout, self._stderr)
         try:
-            if self._assignment.equip is None:
-                begun = start_here(self._assignment, self._stdout, self._stderr, self._started_at)
+            streams = streams._replace(entrance=self._group.confine())
+            if self._assignment.equip is None and streams.entrance is None:
+                begun = start_here(self._assignment, streams, self._started_at)
                 self._main, self._inherited_memory = begun
             else:
-                self._starter = fork_starter(self._assignment, self._stdout, self._stderr, self._started_at)
+                self._starter = fork_starter(self._assignment, streams, self._started_at)
         except LaunchError as error:
             self._fail(Verdict(Outcome.ERROR, error.reason, error.detail))
         except OSError as error:
             self._fail(Verdict(Outcome.ERROR, "start", f"no process could be made: {error.strerror}"))
-        for descriptor in {self._stdout, self._stderr}:
+        for descriptor in {fd for fd in streams if fd is not None}:
             os.close(descriptor)
 
     def _hear_starter(self, starter: Starter) -> None:
@@ -142,7 +141,7 @@ class _Life:
             if self._is_over():
                 return
             self._enforce(time.monotonic())
-            self._turn(min(self._enlist_at, self._deadline) if self._ending is None else self._ending.next_at)
+            self._turn(min(self._group.enlist_at, self._deadline) if self._ending is None else self._ending.next_at)
 
     def _is_over(self) -> bool:
         if self._ending is not None:
@@ -162,11 +161,8 @@ class _Life:
     def _enforce(self, now: float) -> None:
         if self._ending is None and now >= self._deadline:
             self._begin_ending(account.timed_out(self._options.timeout), self._options.kill_after.total_seconds())
-        if self._ending is None and now >= self._enlist_at:
-            self._enlist_at = NEVER
-            self._leaf = cgroup.make_leaf(str(self._assignment.cgroup), self._assignment.run_id)
-            if self._leaf is not None:
-                enlist(self._leaf)
+        if self._ending is None:
+            self._group.enlist(now)
         if self._ending is not None:
             self._ending.step(now)
             if self._ending.stuck and not self._is_stuck:
@@ -183,7 +179,7 @@ class _Life:
             poller.register(self._channel, select.POLLIN)
         for descriptor, events in self._pump.interests():
             poller.register(descriptor, events)
-        ready = {descriptor for descriptor, _ in poller.poll(_milliseconds(until))}
+        ready = {descriptor for descriptor, _ in poller.poll(milliseconds_to(until))}
         if self._starter is not None and self._starter.descriptor in ready:
             self._hear_starter(self._starter)
         # signals before messages: a message is sent before its signal, so it is there when the signal is
@@ -210,14 +206,15 @@ class _Life:
             self._ending.hurry(now if self._stops > 1 else now + kill_after)
 
     def _begin_ending(self, verdict: Verdict | None, kill_after: float) -> None:
-        self._ending = Ending(verdict, self._leaf, time.monotonic(), kill_after)
+        self._ending = Ending(verdict, self._group.leaf, time.monotonic(), kill_after)
 
     def _see_to_leftovers(self) -> None:
         if self._ending is not None or self._is_childless:
             return
-        self._leftovers = account.named(tree.descendants(os.getpid()))
-        if self._leftovers and self._options.leftovers is Leftovers.KILL:
-            self._begin_ending(None, self._options.kill_after.total_seconds())
+        is_dying = self._group.is_killed()
+        self._leftovers = () if is_dying else account.named(tree.descendants(os.getpid()))
+        if is_dying or (self._leftovers and self._options.leftovers is Leftovers.KILL):
+            self._begin_ending(None, 0.0 if is_dying else self._options.kill_after.total_seconds())
             self._watch()
 
     def _describe(self) -> RunEnd:
@@ -230,9 +227,9 @@ class _Life:
             verdict.detail,
             code,
             number,
-            self._started_at,
+            self._started_at if self._main else 0.0,
             self._started_at + (self._ended or time.monotonic()) - self._began,  # by the clock that nobody sets
-            *self._used.above(self._inherited_memory),
+            *self._group.correct(self._used.above(self._inherited_memory)),
             output_bytes=self._log.total,
             dropped_bytes=self._log.dropped,
             leftovers=self._leftovers,
@@ -246,7 +243,7 @@ class _Life:
             now = self._ended or time.monotonic()
             verdict = account.after_ending(self._ending.verdict, self._ending, now, hung)
         if verdict is None and self._main_end is not None:
-            verdict = judge(self._main_end, self._options.success_codes)
+            verdict = self._group.judge(judge(self._main_end, self._options.success_codes))
         return account.without_log(verdict or account.LOST, self._log.trouble)
 
     def _report(self, end: RunEnd) -> None:
@@ -286,14 +283,17 @@ class _Life:
         self._channel.close()
 
     def _drain(self) -> None:
-        """Go on reading for whoever still holds the job's pipe, so that talking neither blocks nor kills it."""
+        """Go on reading for whoever still holds the job's pipe, so that talking neither blocks nor kills it.
+
+        And stay with those whom a job with limits left behind: their group, and so their limits, ends with us.
+        """
         stops = self._stops
-        while self._pump.is_open and self._stops == stops:
+        self._reap()
+        while (self._pump.is_open or self._has_kept()) and self._stops == stops:
             self._turn(NEVER)
             self._reap()
         self._log.close()
+        self._group.leave()
 
-
-def _milliseconds(until: float) -> int | None:
-    """How long to poll; rounded up, or the last millisecond would be spent in polls that don't wait."""
-    return None if until == NEVER else max(0, math.ceil((until - time.monotonic()) * 1000))
+    def _has_kept(self) -> bool:
+        return self._group.is_limited and self._group.leaf is not None and not self._is_childless

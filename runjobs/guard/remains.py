@@ -48,7 +48,7 @@ class Hunt:
         """Nothing is found yet; the arguments are those of `kill_remains`."""
         self._run_id = run_id
         self._main = main
-        self._leaf = cgroup.leaf_of(base, run_id) if base is not None else None
+        self._leaf = cgroup.find_leaf(base, run_id)
         self._found: dict[tuple[int, int], Stat] = {}
         self._left: list[Stat] = []
 

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 REPORT = 4096  # bytes, which a pipe takes in one piece
 
 
+class Streams(NamedTuple):
+    """Descriptors that a job starts with: its output, and where it enters its control group, if it has limits."""
+
+    stdout: int
+    stderr: int
+    entrance: int | None = None
+
+
 class Begun(NamedTuple):
     """The job runs: its main process, and the memory in bytes that any process has for having been forked here."""
 
@@ -45,21 +53,21 @@ class Starter(NamedTuple):
         return Begun(int(pid), int(memory))
 
 
-def fork_starter(assignment: Assignment, stdout: int, stderr: int, started_at: float) -> Starter:
-    """Fork a starter for the job, whose output goes to these two. OSError when no process can be made."""
+def fork_starter(assignment: Assignment, streams: Streams, started_at: float) -> Starter:
+    """Fork a starter for the job, which gets these streams. OSError when no process can be made."""
     reader, writer = os.pipe2(os.O_CLOEXEC)
     pid = process.fork()
     if pid == 0:
-        _live(assignment, (stdout, stderr), started_at, writer)
+        _live(assignment, streams, started_at, writer)
     os.close(writer)
     return Starter(pid, reader)
 
 
-def start_here(assignment: Assignment, stdout: int, stderr: int, started_at: float) -> Begun:
+def start_here(assignment: Assignment, streams: Streams, started_at: float) -> Begun:
     """Start a job whose start can't hang, without a starter. LaunchError when it can't be started."""
     if assignment.nofile is not None:
         process.limit_files(assignment.nofile)
-    what = _what(assignment, (stdout, stderr))
+    what = _what(assignment, streams)
     try:
         pid = launch_here(what)
     finally:
@@ -70,11 +78,11 @@ def start_here(assignment: Assignment, stdout: int, stderr: int, started_at: flo
     return Begun(pid, process.peak_memory())
 
 
-def _live(assignment: Assignment, output: tuple[int, int], started_at: float, writer: int) -> NoReturn:
+def _live(assignment: Assignment, streams: Streams, started_at: float, writer: int) -> NoReturn:
     report = "start its starter failed"
     try:
         process.die_with_parent()  # a starter that hangs holds the run's locks, and nothing but its guard knows of it
-        report = _start(assignment, output, started_at)
+        report = _start(assignment, streams, started_at)
     except LaunchError as error:
         report = f"{error.reason} {error.detail}"
     except Exception as error:  # noqa: BLE001 (a mistake of ours: it goes on the record of the run)
@@ -84,13 +92,13 @@ def _live(assignment: Assignment, output: tuple[int, int], started_at: float, wr
         os._exit(0)
 
 
-def _start(assignment: Assignment, output: tuple[int, int], started_at: float) -> str:
+def _start(assignment: Assignment, streams: Streams, started_at: float) -> str:
     process.default_signals()
     if assignment.nofile is not None:
         process.limit_files(assignment.nofile)
     if assignment.equip is not None:
         assignment = assignment._replace(**assignment.equip()._asdict())
-    main = launch(_what(assignment, output))
+    main = launch(_what(assignment, streams))
     main.returncode = 0  # the guard's to reap: Popen must not wait for it when it is thrown away
     guard = os.getppid()
     found = process.identity(main.pid) or ProcessId(main.pid, 0, "", 0)
@@ -98,18 +106,19 @@ def _start(assignment: Assignment, output: tuple[int, int], started_at: float) -
     return f"started {main.pid} {process.peak_memory()}"
 
 
-def _what(assignment: Assignment, output: tuple[int, int]) -> Launch:
+def _what(assignment: Assignment, streams: Streams) -> Launch:
     job, options = assignment.job, assignment.job.options
     return Launch(
         arguments=(job.shell, "-c", job.command),
         environment=assignment.environment,
         cwd=assignment.cwd,
         stdin=_open_stdin(job.stdin),
-        stdout=output[0],
-        stderr=output[1],
+        stdout=streams.stdout,
+        stderr=streams.stderr,
         user=assignment.user,
-        umask=options.umask,
+        umask=assignment.umask if options.umask is None else options.umask,
         nice=options.nice,
+        entrance=streams.entrance,
     )
 
 

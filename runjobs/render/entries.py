@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from runjobs.core.answers import TROUBLES
+from runjobs.render.glyphs import COLORS, told
 from runjobs.render.table import Column, Table
 from runjobs.render.text import counted
 from runjobs.render.times import clock, near, took
@@ -13,17 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, tzinfo
 
-    from runjobs.core.answers import Attempt, Entry
+    from runjobs.core.answers import Attempt, Entry, Past
     from runjobs.render.screen import Screen
 
-COLORS: Final = {
-    **dict.fromkeys(TROUBLES, "red"),
-    "ok": "green",
-    "skipped": "yellow",
-    "missed": "yellow",
-    "running": "bold",
-    "waiting": "bold",
-}
 NARROW: Final = 72  # cells: on less, times are told without their year
 COLUMNS: Final = (
     Column("WHEN"),
@@ -49,9 +41,9 @@ def table(entries: Sequence[Entry], now: datetime, zone: tzinfo | None, screen: 
     is_narrow = screen.pretty and screen.width < NARROW
     for entry in entries:
         when = f"{entry.scheduled_at.astimezone(zone):%m-%d %H:%M}" if is_narrow else clock(entry.scheduled_at, zone)
-        rows.append([when, *_row(entry, now, zone)])
+        rows.append([when, *_row(entry, now, zone, screen)])
         if len(entry.runs) > 1:
-            rows += [[_run_time(run, zone, is_narrow=is_narrow), *_run_row(run, now)] for run in entry.runs]
+            rows += [[_run_time(run, zone, is_narrow=is_narrow), *_run_row(run, now, screen)] for run in entry.runs]
     return Table(COLUMNS, rows)
 
 
@@ -88,16 +80,17 @@ def run_time(run: Attempt, now: datetime) -> str:
     return took(run.took)
 
 
-def _row(entry: Entry, now: datetime, zone: tzinfo | None) -> list[str]:
+def _row(entry: Entry, now: datetime, zone: tzinfo | None, screen: Screen) -> list[str]:
     detail, last = detail_of(entry, zone), entry.runs[-1] if entry.runs else None
     if len(entry.runs) > 1:
         detail = f"{counted(len(entry.runs), 'run')}{': ' if detail else ''}{detail}"
         last = None
-    return [entry.job, state_of(entry), run_time(last, now) if last else "", detail, last.run_id if last else ""]
+    state, took = told(state_of(entry), screen), run_time(last, now) if last else ""
+    return [entry.job, state, took, detail, last.run_id if last else ""]
 
 
-def _run_row(run: Attempt, now: datetime) -> list[str]:
-    return ["", run.outcome or run.state, run_time(run, now), run.detail, run.run_id]
+def _run_row(run: Attempt, now: datetime, screen: Screen) -> list[str]:
+    return ["", told(run.outcome or run.state, screen), run_time(run, now), run.detail, run.run_id]
 
 
 def _run_time(run: Attempt, zone: tzinfo | None, *, is_narrow: bool) -> str:
@@ -126,6 +119,16 @@ def entry_json(entry: Entry) -> dict[str, object]:
         "waiting_since": entry.waiting_since,
         "not_before": entry.not_before,
         "runs": [run_json(run) for run in entry.runs],
+    }
+
+
+def past_json(past: Past) -> dict[str, object]:
+    """Return a fire in short, as status shows the last ones."""
+    return {
+        "scheduled": past.scheduled_at,
+        "outcome": past.outcome,
+        "seconds": past.took,
+        "count": past.number,
     }
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from runjobs.core.duration import format_duration
 from runjobs.core.event import Event, Happening
+from runjobs.render.glyphs import LOOKS, color_of, mark
+from runjobs.render.reloads import said_of_reload
 from runjobs.render.text import counted, printable
 
 if TYPE_CHECKING:
@@ -14,7 +16,24 @@ if TYPE_CHECKING:
 
     from runjobs.render.screen import Screen
 
-COLORS = {"ok": "green", "skipped": "yellow", "missed": "yellow"}
+MARKED = {
+    Happening.STARTED: "running",
+    Happening.ADOPTED: "running",
+    Happening.RUNNING: "running",
+    Happening.SKIPPED: "skipped",
+    Happening.WAITING: "waiting",
+    Happening.GIVEN_UP: "failed",
+    Happening.MISSED: "missed",
+    Happening.WARNING: "warning",
+    Happening.STUCK: "warning",
+    Happening.FILE_BAD: "warning",
+}
+UNUSUAL = frozenset(
+    {
+        *(Happening.WARNING, Happening.STUCK, Happening.SKIPPED, Happening.MISSED, Happening.GIVEN_UP),
+        Happening.FILE_BAD,
+    }
+)
 
 
 def json_line(event: Event) -> str:
@@ -29,7 +48,7 @@ def text_line(event: Event, zone: tzinfo | None, screen: Screen) -> str:
     """One line for people: the local time, the job, what happened."""
     clock = event.time.astimezone(zone).strftime("%H:%M:%S")
     said = f"{event.job}: {_said(event, zone)}" if event.job else _said(event, zone)
-    line = f"{clock} {printable(said)}"
+    line = f"{clock} {_mark(event, screen)}{printable(said)}"
     color = _color(event)
     return screen.paint(line, color) if color else line
 
@@ -53,10 +72,12 @@ def _said(event: Event, zone: tzinfo | None) -> str:
             return f"can't be killed yet: {', '.join(f'{name} (pid {pid})' for pid, name in facts['processes'])}"
         case Happening.MISSED:
             return _missed(facts, zone)
-    return _said_of_runner(event)
+        case Happening.RUNNING:
+            return f"running for {format_seconds(facts['seconds'])} (run {event.run}, guard {facts['pid']})"
+    return _said_of_runner(event, zone)
 
 
-def _said_of_runner(event: Event) -> str:
+def _said_of_runner(event: Event, zone: tzinfo | None) -> str:
     facts = event.facts
     match event.happening:
         case Happening.RUNNER_STARTED:
@@ -65,12 +86,16 @@ def _said_of_runner(event: Event) -> str:
             return f"stopping, {counted(facts['running'], 'job')} running"
         case Happening.RUNNER_STOPPED:
             return "stopped" + (f", {counted(facts['left'], 'job')} left running" if facts["left"] else "")
+        case Happening.RUNNER_STATUS:
+            return f"{counted(facts['running'], 'job')} running, {counted(facts['jobs'], 'job')} followed"
         case Happening.CLOCK_SET:
             direction = "forward" if facts["seconds"] > 0 else "back"
             return f"the clock was set {direction} by {format_seconds(abs(facts['seconds']))}"
         case Happening.SUSPENDED:
             return f"the machine was suspended for {format_seconds(facts['seconds'])}"
-    return f"warning: {facts['message']}"
+        case Happening.WARNING:
+            return f"warning: {facts['message']}"
+    return said_of_reload(event, zone)
 
 
 def ended(facts: dict[str, object], zone: tzinfo | None = None) -> str:
@@ -103,10 +128,16 @@ def _missed(facts: dict[str, object], zone: tzinfo | None) -> str:
 
 def _color(event: Event) -> str:
     if event.happening is Happening.ENDED:
-        return COLORS.get(str(event.facts["outcome"]), "red")
-    if event.happening in {Happening.WARNING, Happening.STUCK, Happening.SKIPPED, Happening.MISSED, Happening.GIVEN_UP}:
-        return "yellow"
-    return ""
+        return color_of(str(event.facts["outcome"])) or "red"
+    return "yellow" if event.happening in UNUSUAL else ""
+
+
+def _mark(event: Event, screen: Screen) -> str:
+    """What tells an event at a glance: on a terminal each line has one, or the room for it."""
+    if not screen.pretty or not screen.unicode:
+        return ""
+    word = str(event.facts["outcome"]) if event.happening is Happening.ENDED else MARKED.get(event.happening, "")
+    return f"{mark(word, screen)} " if word in LOOKS else "  "
 
 
 def _plain(value: object) -> object:

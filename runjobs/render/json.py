@@ -22,5 +22,6 @@ def _plain(value: object) -> object:
         case Enum():
             return value.value
         case set() | frozenset():
-            return sorted(value)
+            words = (each.value if isinstance(each, Enum) else each for each in value)
+            return sorted(words, key=lambda word: (isinstance(word, str), word))  # numbers and words may be mixed
     raise TypeError(f"{type(value).__name__} has no form in JSON")

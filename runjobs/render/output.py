@@ -13,16 +13,21 @@ if TYPE_CHECKING:
     from runjobs.render.screen import Screen
 
 SGR: Final = re.compile(r"(\x1b\[[0-9;:]*m|\t)")  # colours and tabs: all that output may ask of a terminal
+NAMES: Final = ("cyan", "magenta", "blue", "green", "yellow")  # of owners, in turn; red is trouble's
 RESET: Final = "\x1b[0m"
 LONGEST: Final = 65_536  # bytes of a line that are waited for; then it is shown without its end
 
 
 class Lines:
-    """Cuts the output of several sources into whole lines, and says at each whose it is, if there is more than one."""
+    """Cuts the output of several sources into whole lines, and says at each whose it is, if there is more than one.
+
+    Where there are colours, each owner has its own.
+    """
 
     def __init__(self, owners: Sequence[str], screen: Screen) -> None:
         """Show output of these owners; without any, lines come without a name."""
-        self._width = max(map(cells, owners), default=0)
+        self._width = max((cells(printable(owner)) for owner in owners), default=0)
+        self._colors = {owner: NAMES[rank % len(NAMES)] for rank, owner in enumerate(dict.fromkeys(owners))}
         self._screen = screen
         self._begun: dict[str, bytes] = {}
 
@@ -51,8 +56,8 @@ class Lines:
             shown = harmless(line.decode("utf-8", "backslashreplace"), self._screen).encode()
         if not self._width:
             return shown + b"\n"
-        name = self._screen.paint(pad(printable(owner), self._width), "bold")
-        return f"{name} | ".encode() + shown + b"\n"
+        name = f"{pad(printable(owner), self._width)} |"
+        return self._screen.paint(name, self._colors.get(owner, "bold")).encode() + b" " + shown + b"\n"
 
 
 def harmless(line: str, screen: Screen) -> str:

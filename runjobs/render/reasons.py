@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runjobs.core.answers import OVERDUE
 from runjobs.core.duration import format_duration
+from runjobs.core.names import ONCE_PREFIX
+from runjobs.core.outcome import SUPERSEDED
 from runjobs.core.pausing import detail_of as detail_of_pause
 from runjobs.core.plan import start_of
-from runjobs.core.schedule import CronSchedule
-from runjobs.core.turn import SUPERSEDED
+from runjobs.core.schedule import CronSchedule, OnceSchedule
 from runjobs.core.why import Case
-from runjobs.render.entries import COLORS, entry_json, run_time, waiting
+from runjobs.render.entries import entry_json, run_time, waiting
+from runjobs.render.glyphs import color_of, told
 from runjobs.render.prose import prose
 from runjobs.render.text import counted, printable
 from runjobs.render.times import clock, instant
@@ -38,7 +40,10 @@ TRIGGERS: Final = {
     "schedule": "was due",
     "reboot": "was due at the boot of",
     "manual": "was asked for by a person at",
+    "once": "was planned for",
+    "watch": "was due to changes noticed at",
 }
+UNTIMED: Final = frozenset({"reboot", "watch"})  # what no time of a schedule makes due
 REASONS: Final = {
     "down": "no runner was there in time",
     "late": "its runner came too late",
@@ -94,7 +99,10 @@ def tell(found: Findings, zone: tzinfo | None, screen: Screen) -> str:
 
 def _title(found: Findings, zone: tzinfo | None) -> str:
     job = found.job
-    what = f"{job.schedule.expression}, {job.source}:{job.line}" if job is not None else "in no jobs file any more"
+    what = "in no jobs file any more" if not found.name.startswith(ONCE_PREFIX) else "planned by runjobs at, and over"
+    if job is not None:
+        place = job.source if isinstance(job.schedule, OnceSchedule) else f"{job.source}:{job.line}"
+        what = f"{job.schedule.expression}, {place}"
     if found.asked is None:
         return f"{found.name} ({what})"
     there = ""
@@ -106,25 +114,25 @@ def _title(found: Findings, zone: tzinfo | None) -> str:
 
 def _story(found: Findings, entry: Entry, zone: tzinfo | None, screen: Screen) -> list[str]:
     """A fire from its claim to its end, an event on each line."""
-    color = COLORS.get(entry.outcome, "red") if entry.has_ended else "bold"
-    lines = [prose(_headline(entry, zone), screen, indent=INDENT, color=color)]
+    color = (color_of(entry.outcome) or "red") if entry.has_ended else "bold"
+    lines = [prose(_headline(entry, zone, screen), screen, indent=INDENT, color=color)]
     for when, said in _events(found, entry, zone):
         stamp = _stamp(when, entry.scheduled_at, zone) if when is not None else ""
         lines.append(prose(f"{stamp:<8}  {said}", screen, indent=INDENT * 2))
     return lines
 
 
-def _headline(entry: Entry, zone: tzinfo | None) -> str:
+def _headline(entry: Entry, zone: tzinfo | None, screen: Screen) -> str:
     first, last = (instant(when, zone) for when in (entry.scheduled_at, entry.last_at))
     if entry.is_stretch:
         many = counted(entry.number, "fire") if entry.number else "many fires"
-        return f"{many} were due from {first} to {last}: {entry.outcome}, {_because(entry)}"
+        return f"{many} were due from {first} to {last}: {told(entry.outcome, screen)}, {_because(entry)}"
     due = f"{TRIGGERS.get(entry.trigger, 'was due')} {first}"
     if entry.state == "waiting":
         return f"{due} and waits {waiting(entry, zone)}"
     if not entry.has_ended:
         return f"{due} and is {entry.state}"
-    return f"{due}: {entry.outcome}" + (f", {_because(entry)}" if entry.reason or entry.detail else "")
+    return f"{due}: {told(entry.outcome, screen)}" + (f", {_because(entry)}" if entry.reason or entry.detail else "")
 
 
 def _because(entry: Entry) -> str:
@@ -196,7 +204,7 @@ def _remarks(found: Findings, zone: tzinfo | None) -> Iterator[str]:
 def _of_case(found: Findings, job: Job, ruling: Ruling, zone: tzinfo | None) -> Iterator[str]:
     match found.case:
         case Case.RECORDED:
-            if not ruling.due and not any(entry.is_stretch or entry.trigger == "reboot" for entry in found.entries):
+            if not ruling.due and not any(entry.is_stretch or entry.trigger in UNTIMED for entry in found.entries):
                 yield "by the schedule that it has now it would not have been due then"
         case Case.NOT_DUE:
             yield from _not_due(found, ruling, zone)

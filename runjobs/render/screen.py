@@ -10,7 +10,17 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 WIDTH = 80  # where nobody says how wide it is, as for paper and pipes
-COLORS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}  # SGR, ECMA-48
+# SGR, ECMA-48: colours that each terminal takes from its own theme, so that they are read on dark and on light
+COLORS = {
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "blue": "34",
+    "magenta": "35",
+    "cyan": "36",
+    "bold": "1",
+    "dim": "2",
+}
 
 
 class Screen(NamedTuple):

@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runjobs.core.pausing import detail_of as detail_of_pause
-from runjobs.render.entries import COLORS, detail_of, run_time, state_of
+from runjobs.render.entries import detail_of, run_time, state_of
+from runjobs.render.glyphs import COLORS, told
 from runjobs.render.prose import prose
-from runjobs.render.table import Column, Table
+from runjobs.render.spark import spark
+from runjobs.render.table import GAP, Column, Table
 from runjobs.render.text import counted
-from runjobs.render.times import distance, near
+from runjobs.render.times import distance, near, without_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime, tzinfo
 
-    from runjobs.core.answers import Attempt, Entry, Trouble
+    from runjobs.core.answers import Attempt, Entry, Past, Trouble
     from runjobs.core.job import Job
     from runjobs.core.pausing import Pause
     from runjobs.render.screen import Screen
@@ -28,6 +30,12 @@ COLUMNS: Final = (
     Column("NEXT"),
     Column("NOW", clipped=True),
 )
+RECENT: Final = Column("RECENT", right=True)  # the newest of all stand under each other
+AGO: Final = Column("AGO", right=True, color="dim")
+IN: Final = Column("IN", right=True, color="dim")
+ROOMY: Final = 100  # cells: on so many, times are told both ways
+MOST_BARS: Final = 24  # fires that are shown as bars: a day of hours
+LEAST_BARS: Final = 6  # where there is no room for more, there are none
 MOST: Final = 20  # jobs whose troubles are told one by one
 SHORT: Final = {"retry": "waits: retry", "rerun": "waits: rerun"}
 
@@ -45,6 +53,7 @@ class Standing(NamedTuple):
     alive: Mapping[str, bool]
     trouble: Trouble | None
     pause: Pause | None
+    recent: Sequence[Past]
     next: datetime | None
     overdue: datetime | None
 
@@ -71,16 +80,39 @@ class Watch(NamedTuple):
     has_looked: bool
 
 
-def table(standings: Sequence[Standing], now: datetime, zone: tzinfo | None) -> Table:
-    """Return a row for each job."""
-    return Table(COLUMNS, [_row(standing, now, zone) for standing in standings])
+def table(standings: Sequence[Standing], now: datetime, zone: tzinfo | None, screen: Screen) -> Table:
+    """Return a row for each job; on a terminal with bars for its last fires, and distances, where there is room."""
+    found = Table(COLUMNS, [_row(standing, now, zone, screen) for standing in standings])
+    if screen.pretty and screen.width >= ROOMY:
+        found = _with(found, COLUMNS[4], IN, [_away(standing.next, now) for standing in standings])
+        found = _with(found, COLUMNS[2], AGO, [_since(standing, now) for standing in standings])
+    room = screen.width - sum(found.widths()) - len(GAP) * len(found.columns)
+    if not screen.pretty or room < LEAST_BARS or not any(standing.recent for standing in standings):
+        return found
+    bars = [spark(standing.recent[-min(room, MOST_BARS) :], screen) for standing in standings]
+    return _with(found, COLUMNS[3], RECENT, bars)
 
 
-def _row(standing: Standing, now: datetime, zone: tzinfo | None) -> list[str]:
+def _with(table: Table, before: Column, column: Column, texts: Sequence[str]) -> Table:
+    """The table with a column more, right of another."""
+    place = list(table.columns).index(before) + 1
+    rows = [[*row[:place], text, *row[place:]] for row, text in zip(table.rows, texts, strict=True)]
+    return Table([*table.columns[:place], column, *table.columns[place:]], rows)
+
+
+def _away(when: datetime | None, now: datetime) -> str:
+    return distance(when - now) if when is not None else ""
+
+
+def _since(standing: Standing, now: datetime) -> str:
+    return distance(now - standing.last.last_at) if standing.last is not None else ""
+
+
+def _row(standing: Standing, now: datetime, zone: tzinfo | None, screen: Screen) -> list[str]:
     last = standing.last
     return [
         standing.name,
-        state_of(last) if last else "never ran",
+        told(state_of(last) if last else "never ran", screen),
         near(last.last_at, now, zone) if last else "",
         run_time(last.runs[-1], now) if last and last.runs else "",
         _next_word(standing, now, zone),
@@ -96,7 +128,7 @@ def _next_word(standing: Standing, now: datetime, zone: tzinfo | None) -> str:
         return "disabled"
     if standing.next is not None:
         return near(standing.next, now, zone)
-    return "at boot" if job.schedule.kind.value == "reboot" else "never again"
+    return without_time(job)
 
 
 def _present(standing: Standing, now: datetime, zone: tzinfo | None) -> list[str]:
@@ -115,11 +147,25 @@ def _present(standing: Standing, now: datetime, zone: tzinfo | None) -> list[str
     return said
 
 
+def foremost(standings: Sequence[Standing], most: int) -> list[Standing]:
+    """Choose the jobs that matter most, where not all have room: in trouble, then at work; in the order of all."""
+    ranked = sorted(range(len(standings)), key=lambda number: (_rank(standings[number]), number))
+    return [standings[number] for number in sorted(ranked[:most])]
+
+
+def _rank(standing: Standing) -> int:
+    if standing.dead or standing.trouble is not None:
+        return 0
+    if standing.open:
+        return 1
+    return 2 if standing.overdue is not None or standing.pause is not None else 3
+
+
 def remarks(standings: Sequence[Standing], watch: Watch, now: datetime, zone: tzinfo | None) -> list[tuple[str, str]]:
     """Return what is wrong, the worst last, where a reader's eyes are: sentences, each with the next command."""
     told = [remark for standing in standings for remark in _of_job(standing, now, zone)]
     if len(told) > MOST:
-        more = f"… and more: {counted(len(told) - MOST, 'sentence')} left out"
+        more = f"and more: {counted(len(told) - MOST, 'sentence')} left out"
         told = [*told[:MOST], (more, "runjobs history --outcome trouble")]
     return told + _of_watch(standings, watch, now, zone)
 

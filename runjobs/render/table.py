@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from runjobs.render.text import cells, clip, pad, printable
+from runjobs.render.text import Tinted, cells, clip, pad, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rich.box import Box
+    from rich.text import Text
 
     from runjobs.render.screen import Screen
 
@@ -109,10 +110,21 @@ def _quick(table: Table, screen: Screen) -> str:
 def _painted(row: Sequence[str], widths: Sequence[int], columns: Sequence[Column], screen: Screen) -> str:
     cells_of = []
     for text, width, column in zip(row, widths, columns, strict=True):
+        if isinstance(text, Tinted):
+            painted = "".join(screen.paint(piece, tint) if tint else piece for piece, tint in text.runs())
+            blanks = " " * (width - len(text))
+            cells_of.append(blanks + painted if column.right else painted + blanks)
+            continue
         drawn = pad(text, width, right=column.right)
         color = _color(column, text) or column.color
         cells_of.append(screen.paint(drawn, color) if color else drawn)
     return GAP.join(cells_of).rstrip()
+
+
+def _rich(column: Column, text: str) -> Text:
+    from rich.text import Text
+
+    return Text.assemble(*text.runs()) if isinstance(text, Tinted) else Text(text, _color(column, text))
 
 
 def _ruled(table: Table, screen: Screen) -> str:
@@ -120,13 +132,12 @@ def _ruled(table: Table, screen: Screen) -> str:
 
     from rich.console import Console
     from rich.table import Table as RichTable
-    from rich.text import Text
 
     drawn = RichTable(box=_rule(screen), header_style="bold", padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for column in table.columns:
         drawn.add_column(column.title, justify="right" if column.right else "left", style=column.color, overflow="fold")
     for row in table.rows:
-        drawn.add_row(*(Text(text, _color(column, text)) for column, text in zip(table.columns, row, strict=True)))
+        drawn.add_row(*(_rich(column, text) for column, text in zip(table.columns, row, strict=True)))
     out = StringIO()
     console = Console(
         file=out, width=screen.width, force_terminal=screen.color, no_color=not screen.color, highlight=False

@@ -2,7 +2,37 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
 CONTINUED = "..."
+
+
+class Tinted(str):
+    """Text of ours, such as a row of bars, whose characters have colours of their own; each takes one cell.
+
+    It is shown as it is, so it must never hold what somebody else has written.
+    """
+
+    __slots__ = ("tints",)
+    tints: tuple[str, ...]  # the name of a colour for each character, "" for none
+
+    @classmethod
+    def of(cls, parts: Iterable[tuple[str, str]]) -> Tinted:
+        """Join characters, each with its colour."""
+        listed = list(parts)
+        made = cls("".join(char for char, _ in listed))
+        made.tints = tuple(tint for _, tint in listed)
+        return made
+
+    def runs(self) -> Iterator[tuple[str, str]]:
+        """Yield the text in pieces of one colour."""
+        from itertools import groupby
+
+        for tint, group in groupby(zip(self, self.tints, strict=True), key=lambda pair: pair[1]):
+            yield "".join(char for char, _ in group), tint
 
 
 def printable(text: str) -> str:
@@ -10,7 +40,7 @@ def printable(text: str) -> str:
 
     A job's text may come from anywhere; none of it moves the cursor or rewrites what is on the screen.
     """
-    return text if text.isprintable() else "".join(map(_shown, text))
+    return text if isinstance(text, Tinted) or text.isprintable() else "".join(map(_shown, text))
 
 
 def _shown(char: str) -> str:

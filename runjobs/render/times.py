@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime, timedelta, tzinfo
 
+    from runjobs.core.job import Job
+
 STEPS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))  # seconds
 WEEK = 7  # days: past them a weekday alone would be taken for the one nearer
 SHORT = 10  # seconds of which tenths are told
@@ -23,6 +25,11 @@ def clock(when: datetime, zone: tzinfo | None) -> str:
     """Write an instant as the clocks of a zone show it, `2026-11-21 03:15`, with seconds if there are any."""
     local = when.astimezone(zone).replace(tzinfo=None)
     return local.isoformat(sep=" ", timespec="seconds" if local.second else "minutes")
+
+
+def without_time(job: Job) -> str:
+    """Say when a job fires next that no time of a schedule makes due."""
+    return {"reboot": "at boot", "watch": "on a change"}.get(job.schedule.kind.value, "never again")
 
 
 def distance(span: timedelta) -> str:

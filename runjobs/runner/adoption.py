@@ -15,7 +15,7 @@ from runjobs.core.fire import from_milliseconds
 from runjobs.runner import control
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -52,6 +52,9 @@ class Wards:
 
     def __len__(self) -> int:
         return len(self._wards) + len(self.orphaned)
+
+    def __iter__(self) -> Iterator[Ward]:
+        return iter(list(self._wards.values()))
 
     def ids(self) -> set[str]:
         """The runs that are adopted."""

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import platform
 import sqlite3
-import stat
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runjobs.adapters import ballast, cgroup, clock, host, locks, statefolder
-from runjobs.adapters.ledger import integrity
+from runjobs.adapters.ledger import LedgerError, integrity, tidings
+from runjobs.adapters.statefolder import above
 from runjobs.core.errors import RunjobsError
 from runjobs.core.finding import Finding, fine, in_bytes, note, problem
 from runjobs.core.fire import from_milliseconds, milliseconds
+from runjobs.core.limits import unheld
+from runjobs.core.trust import quoted
 from runjobs.runner import recovery
+from runjobs.runner.limits import find_lack
+from runjobs.runner.secrets import read_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -72,9 +76,12 @@ def _folder(subject: Subject) -> Iterator[Finding]:
     else:
         kind = statefolder.file_system(state.root)
         yield fine("state", f"{state.root} is private and can be written" + (f" ({kind})" if kind else ""))
-    for path in (state.locks, state.logs, state.ledger):
-        if path.exists() and (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
-            yield note("state", f"{path} can be read by others (mode {mode:04o})", f"chmod go-rwx {path}")
+    if loose := [str(path) for path in statefolder.loose(state.root)]:
+        paths = " ".join(map(quoted, loose[:MOST_NAMED]))
+        yield note("state", f"the modes of {_some(loose)} are for others too", f"chmod go-rwx {paths}")
+    if os.geteuid():  # root is refused
+        for doubt in above.doubts(state.root):
+            yield note("state", f"{doubt.message}: they can take it away and put another in its place", doubt.hint)
 
 
 def _room(subject: Subject) -> Iterator[Finding]:
@@ -187,6 +194,25 @@ def _runner(subject: Subject) -> Iterator[Finding]:
     yield note("runner", f"nobody has started anything for {SILENT.seconds // 3600} hour", hint)
 
 
+def _news(subject: Subject) -> Iterator[Finding]:
+    try:
+        seen = tidings.glance(subject.state.ledger, subject.now)
+    except LedgerError:
+        return  # what is wrong with it is told with the ledger
+    try:
+        read_secrets(subject.environ)
+    except RunjobsError as error:
+        yield problem("news", error.message, error.hint)
+    if seen.failed:
+        text = f"{seen.failed} letters could not be delivered and were given up"
+        yield note("news", text, "runjobs notify --list; runjobs notify --test; runjobs notify --retry")
+    elif seen.waiting:
+        yield note("news", f"{seen.waiting} letters wait to be sent", "runjobs notify --list says what keeps them")
+    for job, since in seen.lapsed.items():
+        text = f"{job} has not gone well for as long as expect-within= allows, since {since.isoformat(' ', 'seconds')}"
+        yield note("news", text, f"runjobs why {job}")
+
+
 def _clock(subject: Subject) -> Iterator[Finding]:
     synchronised = host.is_synchronised()
     if synchronised is False:
@@ -212,7 +238,9 @@ def _zones(subject: Subject) -> Iterator[Finding]:
         yield fine("zones", f"time zone data {version or 'of unknown age'}, local zone {getattr(zone, 'key', zone)}")
 
 
-def _groups(_: Subject) -> Iterator[Finding]:
+def _groups(subject: Subject) -> Iterator[Finding]:
+    for unkept in unheld(subject.jobs.values(), find_lack):
+        yield note("cgroup", f"{unkept.place.source}:{unkept.place.line}: {unkept.message}", unkept.hint)
     if cgroup.find_base() is not None:
         yield fine("cgroup", "each run can have a control group of its own")
         return
@@ -251,5 +279,5 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-OF_THE_FOLDER: Final[tuple[Look, ...]] = (_room, _ledger, _runs, _logs, _runner)
+OF_THE_FOLDER: Final[tuple[Look, ...]] = (_room, _ledger, _runs, _logs, _runner, _news)
 OF_THE_HOST: Final[tuple[Look, ...]] = (_clock, _zones, _groups, _limits, _versions)

@@ -11,21 +11,27 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from runjobs.adapters import cgroup, clock, locks
-from runjobs.adapters.ledger import Claimed, LedgerError, RunnerId
+from runjobs.adapters.ledger import LedgerError, RunnerId
 from runjobs.adapters.ledger.pruning import Keep
 from runjobs.core.clockwatch import sentence_on_resets
 from runjobs.core.environment import RunFacts
 from runjobs.core.event import Event, Happening
 from runjobs.core.fire import milliseconds
+from runjobs.core.names import ONCE_PREFIX
 from runjobs.core.plan import Boot, decide, refreshed
 from runjobs.core.run import run_id
 from runjobs.guard import Assignment, Passthrough, warm
 from runjobs.record import record_end
 from runjobs.runner import recovery, succession
+from runjobs.runner.changed import clear, equip_with, note_and_clear
 from runjobs.runner.crew import Crew, nobody_asks
 from runjobs.runner.equip import QuickEquip, equip
+from runjobs.runner.limits import Grounds
+from runjobs.runner.messenger import Messenger
+from runjobs.runner.onces import Onces, tidy
 from runjobs.runner.queue import Queue
 from runjobs.runner.start import BATCH, Batch, holder, launch
+from runjobs.runner.triggers import Triggers
 from runjobs.runner.watch import ClockWatch
 
 if TYPE_CHECKING:
@@ -48,12 +54,18 @@ class Manner(NamedTuple):
     """What kind of runner this is, where its runs' output goes besides the log, and where they run (None: home).
 
     `most` is how many runs may go on at once on its state folder, so that this runner starts one more (None: no bound).
+    `umask` is that of jobs that name none (None: the runner's own).
+    `trust` lets env-files pass that others could have written. `own` are files that runners write outside the state
+    folder: nobody watches them.
     """
 
     kind: str
     passthrough: Passthrough
     cwd: str | None
     most: int | None = None
+    trust: bool = False
+    umask: int | None = None
+    own: tuple[str, ...] = ()
 
 
 class Engine:
@@ -70,6 +82,8 @@ class Engine:
         self._manner = manner
         self._nofile = raise_nofile()
         self._cgroup = cgroup.find_base()
+        self._is_swept = False
+        self._grounds = Grounds()
         self._quick = QuickEquip(manner.cwd)
         self._lock = locks.take_slot(state.locks / "runner")
         self.runner = self._introduce(manner.kind)
@@ -77,6 +91,9 @@ class Engine:
         self.crew.on_end = self._ended
         self.on_end: Callable[[Member, RunEnd], object] = nobody_asks
         self.queue = Queue(self)
+        self.onces = Onces(ledger)
+        self.messenger = Messenger(ledger, state)
+        self.triggers = Triggers(ledger, str(state.root), self.mention, manner.own)
         self.most = manner.most
         self.watch = ClockWatch()
         self._keeps: dict[str, Keep] = {}
@@ -100,7 +117,10 @@ class Engine:
         """One pass: recover, claim what is due, start it. The marks that hold from here on, of all jobs looked at."""
         self._sign()
         self.recover(jobs)
+        jobs = self._with_onces(jobs)
+        self.messenger.keep(jobs, only)
         look = look._replace(**self.watch.look(self.ledger, self.report)._asdict())
+        look = look._replace(noticed=self.triggers.notice(jobs, look, only))
         held: dict[str, Mark] = {}
         gone: set[str] = set()
 
@@ -124,7 +144,7 @@ class Engine:
             batch.close()
         if gone:
             self.ledger.forget(gone)
-        self.launch(claims.claimed[BATCH:], jobs)
+        self.launch([claimed.fire_id for claimed in claims.claimed[BATCH:]], jobs)
         self.queue.serve(jobs)
         self.watch.keep(self.ledger)
         return held
@@ -136,6 +156,7 @@ class Engine:
 
     def _ended(self, member: Member, end: RunEnd) -> None:
         self.queue.take_end(member, end)
+        clear(member.log)
         options = member.job.options
         self._keeps[member.job.name] = Keep(member.job.name, options.history, options.history_for)
         self.on_end(member, end)
@@ -146,22 +167,32 @@ class Engine:
         if keeps:
             with contextlib.suppress(LedgerError):  # a full disk: after the next run
                 self.ledger.prune(keeps, self.now())
+                if any(keep.job.startswith(ONCE_PREFIX) for keep in keeps):
+                    tidy(self.ledger, self.state, self.now())
+                if not self._is_swept:
+                    self._is_swept = True
+                    recovery.sweep(self.ledger.end_of, self._cgroup, self.crew.known)
 
     def recover(self, jobs: Mapping[str, Job]) -> None:
         """Settle what dead runners and dead guards left: runs are ended, claims taken over and started."""
+        self.onces.refresh()
+        jobs = self._with_onces(jobs)
         succession.recover(self, jobs)
         if self._manner.kind == "foreground":
             succession.adopt_living(self, jobs)
         orphans = recovery.settle_claims(self.ledger, self.state.locks, self.runner, jobs, self.now())
-        self.launch([Claimed(orphan.fire_id, orphan.fire) for orphan in orphans], jobs)
+        self.launch([orphan.fire_id for orphan in orphans], jobs)
         self.queue.adopt(jobs)
 
-    def launch(self, claims: Sequence[Claimed], jobs: Mapping[str, Job]) -> list[Refusal]:
-        """Start what was claimed; what kept the others from starting."""
-        if not claims:
+    def _with_onces(self, jobs: Mapping[str, Job]) -> Mapping[str, Job]:
+        return self.onces.beside(jobs) if self.onces.jobs else jobs
+
+    def launch(self, fires: Sequence[int], jobs: Mapping[str, Job]) -> list[Refusal]:
+        """Start fires that were claimed; what kept the others from starting."""
+        if not fires:
             return []
         with self.still():
-            return launch(self, claims, jobs)
+            return launch(self, fires, jobs)
 
     @contextlib.contextmanager
     def still(self) -> Iterator[None]:
@@ -180,7 +211,11 @@ class Engine:
 
     def warn(self, error: Exception) -> None:
         """Tell of something that went wrong and did not stop the runner."""
-        self.report(Event(self.now(), Happening.WARNING, facts={"message": str(error)}))
+        self.mention(str(error))
+
+    def mention(self, text: str) -> None:
+        """Tell of something that a person should know."""
+        self.report(Event(self.now(), Happening.WARNING, facts={"message": text}))
 
     def conclude(self, member: Member, end: RunEnd) -> None:
         """Have the end of a run recorded that never began, and tell of it; recovery finds what the ledger refuses."""
@@ -193,20 +228,26 @@ class Engine:
     def assignment(self, one: Ready, log: str, channel: Channel) -> Assignment:
         """All that the guard of a run needs, which holds its locks and stands in the ledger."""
         facts = RunFacts(one.run_id, one.claimed.fire.scheduled_at, one.attempt)
-        quick = self._quick.equipment(one.job, facts)
+        quick = self._quick.equipment(one.job, facts) if one.taken is None else None
+        slowly = partial(equip, one.job, facts, self._manner.cwd, trust=self._manner.trust)
+        note = partial(recovery.note, one.locks, holder(one, self))
+        if one.taken is not None:
+            slowly, note = partial(equip_with, one.taken.paths, log, slowly), partial(note_and_clear, log, note)
         return Assignment(
             run_id=one.run_id,
             job=one.job,
             channel=channel,
             environment=quick.environment if quick else {},
             cwd=quick.cwd if quick else "",
-            equip=None if quick else partial(equip, one.job, facts, self._manner.cwd),
-            note=partial(recovery.note, one.locks, holder(one, self)),
+            equip=None if quick else slowly,
+            note=note,
             log_path=log,
             lock_fds=tuple(lock.fd for lock in one.locks),
             mode=self._manner.passthrough,
             nofile=self._nofile,
             cgroup=self._cgroup,
+            ground=self._grounds.of(one.job),
+            umask=self._manner.umask,
             attempt=one.attempt,
         )
 

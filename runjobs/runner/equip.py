@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
-import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from runjobs.adapters.files import envfile
+from runjobs.adapters.files.walk import RefusedError
 from runjobs.adapters.launch import LaunchError
 from runjobs.adapters.mounts import is_local, read_mounts
-from runjobs.core.environment import RunFacts, job_environment
+from runjobs.core.environment import RunFacts, job_environment, read_env_file
 from runjobs.core.errors import FieldError
+from runjobs.core.trust import Judge, Refusal
 from runjobs.guard import Equipment
 
 if TYPE_CHECKING:
-    from runjobs.core.job import Job
+    from collections.abc import Iterable, Iterator
 
-LARGEST_ENV_FILE: Final = 1_048_576  # bytes; a process can be given 2 MiB in all, execve(2)
+    from runjobs.core.job import Job
 
 
 class Person(NamedTuple):
-    """Whom a job runs as: the name to become (None: nobody else), its login name and home."""
+    """Whom a job runs as: the name to become (None: nobody else), its login name, home and uid."""
 
     become: str | None
     logname: str
     home: str
+    uid: int
 
 
 class QuickEquip:
@@ -59,17 +63,55 @@ class QuickEquip:
         return Equipment(environment, cwd, None)
 
 
-def equip(job: Job, facts: RunFacts, default_cwd: str | None) -> Equipment:
-    """Work out what a run is started with. LaunchError where its user or its env-file can't be had."""
+def equip(job: Job, facts: RunFacts, default_cwd: str | None, *, trust: bool = False) -> Equipment:
+    """Work out what a run is started with. LaunchError where its user or its env-file can't be had.
+
+    `trust` lets an env-file pass that others could have written.
+    """
     person = _person(job.options.user)
-    text = _read_env_file(job.options.env_file) if job.options.env_file is not None else ""
     try:
+        text = envfile.read_env_file(job.options.env_file, _judge(person), trust=trust) if job.options.env_file else ""
         environment = job_environment(
             job, os.environ, home=person.home, logname=person.logname, facts=facts, env_file_text=text
         )
+    except RefusedError as error:
+        raise LaunchError("env-file", f"{error.refusal.message}; try: {error.refusal.hint}") from error
     except FieldError as error:
         raise LaunchError("env-file", f"{job.options.env_file}: {error.message}") from error
     return Equipment(environment, job.options.cwd or default_cwd or _usable_home(person), person.become)
+
+
+def doubts(jobs: Iterable[Job], *, trust: bool) -> Iterator[tuple[Job, Refusal]]:
+    """What is to be said of the jobs' env-files before a run needs them; what stands in them is never told.
+
+    Each file comes once, with the first job that has it.
+    """
+    seen = set()
+    for job in jobs:
+        try:
+            person = _person(job.options.user)
+        except LaunchError:  # the run says so; it may be another's machine that is asked
+            continue
+        path, judge = job.options.env_file, _judge(person)
+        if path is None or (path, judge) in seen:
+            continue
+        seen.add((path, judge))
+        for doubt in _doubts(path, judge, trust=trust):
+            yield job, doubt
+
+
+def _doubts(path: str, judge: Judge, *, trust: bool) -> Iterator[Refusal]:
+    yield from envfile.doubts(path, judge, trust=trust)
+    with contextlib.suppress(RefusedError):
+        try:
+            read_env_file(envfile.read_env_file(path, judge, trust=trust))
+        except FieldError as error:
+            yield Refusal(f"{path}: {error.message}", error.hint)
+
+
+def _judge(person: Person) -> Judge:
+    """As root an env-file may belong to the user who is given what stands in it."""
+    return Judge(os.geteuid(), person.uid)
 
 
 def _person(user: str | None) -> Person:
@@ -84,7 +126,7 @@ def _person(user: str | None) -> Person:
         return _ourselves(uid)
     if uid != 0:
         raise LaunchError("user", f"only root can run a job as {user}; this runner is uid {uid}")
-    return Person(entry.pw_name, entry.pw_name, entry.pw_dir)
+    return Person(entry.pw_name, entry.pw_name, entry.pw_dir, entry.pw_uid)
 
 
 def _ourselves(uid: int) -> Person:
@@ -92,21 +134,10 @@ def _ourselves(uid: int) -> Person:
     try:
         entry = pwd.getpwuid(uid)
     except KeyError:
-        return Person(None, os.environ.get("LOGNAME") or str(uid), os.environ.get("HOME") or "/")
-    return Person(None, entry.pw_name, os.environ.get("HOME") or entry.pw_dir)
+        return Person(None, os.environ.get("LOGNAME") or str(uid), os.environ.get("HOME") or "/", uid)
+    return Person(None, entry.pw_name, os.environ.get("HOME") or entry.pw_dir, uid)
 
 
 def _usable_home(person: Person) -> str:
     """The home, or / where there is none, such as for nobody; another user's is entered as that user, or not."""
     return person.home if person.become is not None or Path(person.home).is_dir() else "/"
-
-
-def _read_env_file(path: str) -> str:
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(fd, encoding="utf-8", errors="surrogateescape", newline="") as file:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise LaunchError("env-file", f"{path} is not a regular file")
-            return file.read(LARGEST_ENV_FILE)
-    except OSError as error:
-        raise LaunchError("env-file", f"{path}: {error.strerror}") from error

@@ -6,66 +6,86 @@ import heapq
 import os
 import signal
 from datetime import timedelta
-from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runjobs.adapters.clock import Timer
 from runjobs.adapters.ledger import LedgerError
-from runjobs.adapters.signals import Signals
+from runjobs.adapters.signals import Signals, Terminal
 from runjobs.core.event import Event, Happening
-from runjobs.core.outcome import Outcome
 from runjobs.core.plan import INSTANT, look_on
-from runjobs.guard import Stop
 from runjobs.runner.attending import FILES
 from runjobs.runner.oneshot import STOPPING
+from runjobs.runner.rollcall import call_the_roll
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from runjobs.core.fire import Mark
     from runjobs.core.job import Job
     from runjobs.runner.attending import Attendant
     from runjobs.runner.engine import Engine
+    from runjobs.runner.stopping import Stopping
 
 RETRY: Final = timedelta(seconds=10)  # after a pass that the ledger refused
 LOOK: Final = 60.0  # seconds between two looks at what other runners may have left
-MARGIN: Final = 0.75  # of the second half of the grace: the rest is for the records
+HEARD: Final = (*STOPPING, signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT)
 
 
-class OnStop(Enum):
-    """What a runner that is told to stop does with the runs in progress."""
+def _nothing() -> None:
+    """Nobody waits for it."""
 
-    STOP = "stop"
-    LEAVE = "leave"
+
+class Hearing(NamedTuple):
+    """What was heard since before anybody could find the runner, and the terminal that it was started on."""
+
+    terminal: Terminal
+    signals: Signals
+
+
+def listen() -> Hearing:
+    """Keep every signal from here on, for the foreground to come. To be called before its PID file is held."""
+    terminal = Terminal()  # before SIGHUP has a handler
+    return Hearing(terminal, Signals(HEARD))
+
+
+class Hooks(NamedTuple):
+    """What is called when it follows the schedules, when SIGHUP says to read the files, and when SIGUSR1 comes."""
+
+    on_ready: Callable[[], object] = _nothing
+    on_hangup: Callable[[], object] = _nothing
+    on_usr1: Callable[[], object] = _nothing
 
 
 class Foreground:
     """A runner that stays. One loop: a timer for the next instant, the guards' channels, the signals."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is a part of its own)
         self,
         engine: Engine,
         jobs: Mapping[str, Job],
-        grace: timedelta,
-        on_stop: OnStop,
+        stopping: Stopping,
+        hearing: Hearing,
+        *,
         attendants: Sequence[Attendant] = (),
+        hooks: Hooks = Hooks(),  # noqa: B008 (a tuple, which nobody can change)
     ) -> None:
-        """Listen to signals from here on; nothing fires before `run`."""
+        """Nothing fires before `run`, and nothing that `hearing` has kept is done before it."""
         self._engine = engine
         self._parts = {FILES: dict(jobs)}
         self._jobs: Mapping[str, Job] = self._parts[FILES]
         self._attendants = attendants
-        self._grace = grace
-        self._on_stop = on_stop
+        self._hooks = hooks
+        self._stopping = stopping
         self._since = engine.now()
         self._queue: list[tuple[datetime, str]] = []
-        self._stop_signals = 0
         self._next_look = engine.monotonic() + LOOK
-        self._signals = Signals((*STOPPING, signal.SIGCHLD))
+        self._terminal, self._signals = hearing
         self._timer = Timer()
         self._is_clock_set = False
         self._has_news = False
+        self._back: datetime | None = None  # from when on fires of the jobs count that were taken since the last pass
+        self.trouble = ""  # what kept the last pass from being made; "": nothing
         engine.crew.listen(self._signals.fd, self._hear)
         engine.crew.listen(self._timer.fd, self._ring)
 
@@ -76,8 +96,11 @@ class Foreground:
                 Happening.RUNNER_STARTED, jobs=len(self._jobs), pid=os.getpid(), state=str(self._engine.state.root)
             )
         )
-        self._pass(None)
-        while not self._stop_signals:
+        self._hear()
+        if not self._stopping.signals:
+            self._pass(None)
+        self._hooks.on_ready()
+        while not self._stopping.signals:
             self._is_clock_set |= self._timer.arm(self._queue[0][0] if self._queue else None)
             self._engine.crew.turn(0 if self._is_clock_set else self._pause())
             self._engine.settle_bereaved()
@@ -88,7 +111,9 @@ class Foreground:
             earliest = self._queue[0][0] if self._queue else None
             if names := self._due():
                 self._pass(names, self._due_since(names, earliest))
-        left = self._end()
+        for attendant in self._attendants:
+            attendant.close()
+        left = self._stopping.end()
         self._engine.report(self._event(Happening.RUNNER_STOPPED, left=left))
 
     def _pause(self) -> float:
@@ -99,20 +124,29 @@ class Foreground:
         pauses = (self._engine.queue.pause(), *(each.pause() for each in self._attendants))
         return min([look, *(pause for pause in pauses if pause is not None)])
 
-    def take_jobs(self, part: str, jobs: Mapping[str, Job]) -> None:
-        """From now on these are the jobs of this part (FILES, ONCE): they replace those that it had; runs go on."""
+    def take_jobs(self, part: str, jobs: Mapping[str, Job], since: datetime | None = None) -> None:
+        """From now on these are the jobs of this part (FILES, ONCE): they replace those that it had; runs go on.
+
+        Fires of jobs that are new, or have another schedule, count from `since` on (None: from the next pass on).
+        """
+        self._back = since or self._back
         self._parts[part] = dict(jobs)
         self._jobs = {name: job for each in self._parts.values() for name, job in each.items()}
         self._has_news = True
 
-    def fire(self, names: Sequence[str]) -> None:
-        """Make a pass over these jobs now: something other than the time made them due."""
-        self._pass(names)
+    def fire(self, names: Sequence[str]) -> datetime:
+        """Make a pass over these jobs now: something other than the time made them due. Up to when it has looked."""
+        return self._pass(names)
 
     @property
     def jobs(self) -> Mapping[str, Job]:
         """All jobs that it follows, of every part."""
         return self._jobs
+
+    @property
+    def upcoming(self) -> tuple[datetime, str] | None:
+        """The next instant at which it makes a pass, and a job that is due then; None: none is due ever again."""
+        return self._queue[0] if self._queue else None
 
     def _attend(self) -> None:
         for attendant in self._attendants:
@@ -124,7 +158,7 @@ class Foreground:
     def _look_around(self) -> None:
         """Try who waits; and once a minute see to what other runners have left, should they have died."""
         try:
-            if not self._stop_signals:
+            if not self._stopping.signals:
                 self._engine.queue.serve(self._jobs)
             if self._engine.crew.wards.take_news() or self._engine.monotonic() >= self._next_look:
                 self._next_look = self._engine.monotonic() + LOOK
@@ -134,7 +168,7 @@ class Foreground:
         except (LedgerError, OSError) as error:
             self._engine.warn(error)
 
-    def _pass(self, names: Sequence[str] | None, back: datetime | None = None) -> None:
+    def _pass(self, names: Sequence[str] | None, back: datetime | None = None) -> datetime:
         """A pass over these jobs (None: all). `back`: where a mark is gone or another's, they are due since then."""
         now = self._engine.now()
         look = look_on(now, self._since, self._engine.boot)
@@ -142,10 +176,13 @@ class Foreground:
             marks = self._engine.run_due(self._jobs, look._replace(back=back or now), names)
         except (LedgerError, OSError) as error:
             self._engine.warn(error)
+            self.trouble = str(error)
             for name in self._jobs if names is None else names:
                 heapq.heappush(self._queue, (now + RETRY, name))
-            return
+            return now
+        self.trouble = ""
         self._enqueue(marks)
+        return now
 
     def _enqueue(self, marks: Mapping[str, Mark]) -> None:
         for name, mark in marks.items():
@@ -153,11 +190,15 @@ class Foreground:
                 heapq.heappush(self._queue, (mark.next_start, name))
 
     def _due(self) -> list[str]:
+        """The jobs that are due, of those that are followed."""
         now = self._engine.now()
         names = []
         while self._queue and self._queue[0][0] <= now:
             names.append(heapq.heappop(self._queue)[1])
-        return names
+        followed = [name for name in names if name in self._jobs]
+        # a pass may have found a job that its attendant brings at the next turn only: all is looked at after that
+        self._has_news |= len(followed) < len(names)
+        return followed
 
     def _due_since(self, names: Sequence[str], earliest: datetime | None) -> datetime | None:
         """From when on these fires count. A runner with other jobs files may have dropped or replaced their marks."""
@@ -174,50 +215,35 @@ class Foreground:
         self._is_clock_set = self._has_news = False
         self._since = min(self._since, self._engine.now())
         self._queue.clear()
-        self._pass(None)
+        back, self._back = self._back, None
+        self._pass(None, back)
 
     def _hear(self) -> None:
         for number in self._signals.take():
-            if number is signal.SIGCHLD:
-                self._engine.crew.reap()
-            else:
-                self._stop_signals += 1
+            match number:
+                case signal.SIGCHLD:
+                    self._engine.crew.reap()
+                case signal.SIGUSR1:
+                    self._hooks.on_usr1()
+                    call_the_roll(self._engine, len(self._jobs))
+                case signal.SIGHUP if self._terminal.has_hung_up():
+                    self._stopping.signals = max(self._stopping.signals, 1)  # it comes twice: the shell passes it on
+                case signal.SIGHUP | signal.SIGUSR2 | signal.SIGCONT if self._stopping.signals:
+                    pass  # nothing is started any more
+                case signal.SIGUSR2 | signal.SIGCONT:
+                    self._wake()
+                case signal.SIGHUP:
+                    self._wake()
+                    self._hooks.on_hangup()
+                case _:
+                    self._stopping.signals += 1
 
-    def _end(self) -> int:
-        """Let the runs end, TERM them at half of the grace, have them killed and recorded before its end.
-
-        Returns how many go on.
-        """
-        crew = self._engine.crew
+    def _wake(self) -> None:
+        """Look at everything, whenever that was to be: what came due meanwhile is judged as after any absence."""
+        self._next_look = 0.0
+        self._has_news = True
         for attendant in self._attendants:
-            attendant.close()
-        self._engine.report(self._event(Happening.RUNNER_STOPPING, running=crew.number))
-        if self._on_stop is OnStop.LEAVE:
-            return crew.leave()
-        begin = self._engine.monotonic()
-        half, end = self._grace.total_seconds() / 2, self._grace.total_seconds()
-        if not self._wait_until(begin + half, signals=1):
-            self._stop_all(timedelta(seconds=(end - half) * MARGIN))
-            if not self._wait_until(begin + end, signals=max(self._stop_signals, 1)):
-                self._stop_all(timedelta(0))
-                self._wait_until(begin + end, signals=1 << 30)
-        return crew.number
-
-    def _stop_all(self, kill_after: timedelta) -> None:
-        seconds = 0.0 if self._stop_signals > 1 else kill_after.total_seconds()
-        detail = "the runner was told to stop"
-        self._engine.crew.stop_all(Stop(seconds, Outcome.INTERRUPTED.value, "shutdown", detail))
-
-    def _wait_until(self, instant: float, signals: int) -> bool:
-        """Wait for the runs to end; False when the instant has come or one more signal than `signals`."""
-        crew = self._engine.crew
-        while crew.is_busy:
-            left = instant - self._engine.monotonic()
-            if left <= 0 or self._stop_signals > signals:
-                return False
-            crew.turn(left)
-            self._engine.settle_bereaved()
-        return True
+            attendant.wake()
 
     def _event(self, happening: Happening, **facts: object) -> Event:
         return Event(self._engine.now(), happening, facts=facts)

@@ -40,6 +40,7 @@ class Manual:
     def run(self, jobs: Sequence[Job]) -> int:
         """Run them: the exit code of the first that failed, else 0."""
         engine = self._engine
+        engine.messenger.keep(self._jobs)
         succession.recover(engine, self._jobs)
         code = 0
         for job in jobs:
@@ -57,7 +58,7 @@ class Manual:
         engine = self._engine
         self._ended.clear()
         claimed = _claim(engine, job)
-        refused = engine.launch([claimed], self._jobs)
+        refused = engine.launch([claimed.fire_id], self._jobs)
         refused += wait_for_all(engine, self._jobs, self._ear)
         if self._ear.heard is not None:
             detail = f"stopped by {self._ear.heard.name}"

@@ -11,6 +11,7 @@ from runjobs.core.fire import WaitFor
 from runjobs.core.outcome import Outcome
 from runjobs.core.plan import look_once
 from runjobs.guard import Stop
+from runjobs.runner.triggers import watchers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from runjobs.runner.start import Refusal
 
 LOOK: Final = 15.0  # seconds between two looks of a pass at what its waiting fires need and nobody else may see to
+REST: Final = 10.0  # seconds for which a pass stays to see watched paths come to rest
+MARGIN: Final = 0.01  # seconds: a look must not come a moment too early
 STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -32,9 +35,25 @@ def run_pass(engine: Engine, jobs: Mapping[str, Job]) -> tuple[list[tuple[Member
     engine.on_end = lambda member, end: ended.append((member, end))
     engine.crew.is_brief = True
     engine.run_due(jobs, look_once(engine.now(), engine.boot))
-    wait_for_all(engine, jobs, ear, partial(_look_around, engine, jobs))
+    everything = engine.onces.beside(jobs)
+    wait_for_all(engine, everything, ear, partial(_look_around, engine, everything))
+    _watch_on(engine, everything, ear)
     engine.tidy()
     return _as_they_stand(ended) if ear.heard is None else ended, ear.heard
+
+
+def _watch_on(engine: Engine, jobs: Mapping[str, Job], ear: Ear) -> None:
+    """Stay for changes that come to rest soon, and look at once after a run, however long that took.
+
+    The next pass has the others.
+    """
+    until = engine.monotonic() + REST
+    while ear.heard is None and (pause := engine.triggers.pause(engine.now())) is not None:
+        if pause and engine.monotonic() + pause > until:
+            return
+        engine.crew.turn(pause + MARGIN)
+        engine.run_due(jobs, look_once(engine.now(), engine.boot), watchers(jobs))
+        wait_for_all(engine, jobs, ear)
 
 
 def _look_around(engine: Engine, jobs: Mapping[str, Job]) -> None:
@@ -74,7 +93,8 @@ def wait_for_all(
     refused: list[Refusal] = []
     next_look = engine.monotonic() + LOOK
     while engine.crew.is_busy or (engine.queue and ear.heard is None):
-        engine.crew.turn(_pause(engine, next_look) if ear.heard is None else None)
+        news = engine.messenger.look()
+        engine.crew.turn(_pause(engine, next_look, news) if ear.heard is None else None)
         engine.settle_bereaved()
         if ear.heard is None:
             refused += engine.queue.serve(jobs)
@@ -84,9 +104,10 @@ def wait_for_all(
     return refused
 
 
-def _pause(engine: Engine, next_look: float) -> float | None:
+def _pause(engine: Engine, next_look: float, news: float | None) -> float | None:
     pause = engine.queue.pause()
-    return None if pause is None else min(pause, max(0.0, next_look - engine.monotonic()))
+    waits = None if pause is None else min(pause, max(0.0, next_look - engine.monotonic()))
+    return min((each for each in (waits, news) if each is not None), default=None)
 
 
 class Ear:

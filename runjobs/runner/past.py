@@ -128,7 +128,7 @@ def _recorded(record: dict[str, Any]) -> Entry | None:
         attempt = int(record.get("attempt", 1))
     except (KeyError, TypeError, ValueError):
         return None  # of a runner, or of a version that wrote less
-    if fire.trigger is not Trigger.SCHEDULE:
+    if fire.trigger not in {Trigger.SCHEDULE, Trigger.ONCE}:
         fire = fire._replace(instance=run)
     return entry_of(fire)._replace(run_id=run, number=attempt, begun_ms=milliseconds(begun))
 

@@ -10,14 +10,13 @@ from runjobs.adapters.ledger import Claimed, LedgerError, Skip
 from runjobs.core.event import Event, Happening
 from runjobs.core.fire import Trigger, WaitFor
 from runjobs.core.job import Catchup
-from runjobs.core.outcome import Outcome
-from runjobs.core.turn import SUPERSEDED
+from runjobs.core.outcome import SUPERSEDED, Outcome
 from runjobs.guard import Stop
 from runjobs.runner import recovery
 from runjobs.runner.control import order_stop
 from runjobs.runner.crew import from_seconds
 from runjobs.runner.line import Line, Place
-from runjobs.runner.start import tell_end, try_waiting
+from runjobs.runner.start import launch, tell_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -77,7 +76,7 @@ class Queue:
             return []
         try:
             with engine.still():
-                return try_waiting(engine, fires, jobs)
+                return launch(engine, fires, jobs)
         except (LedgerError, OSError):
             self._again = engine.monotonic() + TROUBLE
             raise
@@ -132,6 +131,8 @@ class Queue:
         """Whether a fire that waited for a lock or a place had nobody to wait for it while its patience ran out."""
         if job is None or waiting.attempts or waiting.wait is WaitFor.AFTER or job.options.catchup is not Catchup.NONE:
             return False
+        if waiting.fire.trigger is Trigger.WATCH:
+            return False  # it is told all that has changed by the time it starts
         return self._engine.now() - waiting.since > job.options.start_within
 
     def _end(self, waiting: Waiting, jobs: Mapping[str, Job], skip: Skip) -> None:

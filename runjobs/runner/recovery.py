@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from runjobs.adapters import cgroup, clock, lockjournal, locks, process
-from runjobs.adapters.ledger import Skip
+from runjobs.adapters.ledger import LedgerError, Skip
 from runjobs.core.again import again_at
 from runjobs.core.fire import Trigger
 from runjobs.core.job import Catchup
@@ -40,19 +40,23 @@ def recover(
     mine: Collection[str],
     jobs: Mapping[str, Job],
     undertake: Undertake,
-) -> list[tuple[Unended, RunEnd]]:
+) -> list[tuple[Unended, RunEnd | LedgerError]]:
     """End every run whose guard is dead, but those in `mine`; the runs with their ends, as they were recorded.
 
+    Each is a matter of its own: one whose end can't be recorded comes with the reason, and keeps no other waiting.
     `folder` is where the locks are: a state folder may have been moved, so of what is stored the name alone counts.
     `jobs` say whether a run that was cut short is run again. A run of which something is left that takes longer to
     kill is given to `undertake` with its lock.
     """
     others = [run for run in ledger.unended() if run.run_id not in mine]
-    return [
-        (run, end)
-        for run in others
-        if (end := recover_one(ledger, folder, run, jobs.get(run.job), undertake)) is not None
-    ]
+    found: list[tuple[Unended, RunEnd | LedgerError]] = []
+    for run in others:
+        try:
+            if (end := recover_one(ledger, folder, run, jobs.get(run.job), undertake)) is not None:
+                found.append((run, end))
+        except LedgerError as error:
+            found.append((run, error))
+    return found
 
 
 def recover_one(ledger: Ledger, folder: Path, run: Unended, job: Job | None, undertake: Undertake) -> RunEnd | None:
@@ -94,8 +98,8 @@ def examine(run: Unended, folder: Path, job: Job | None, patience: float = PATIE
     """
     path = lock_of(folder, run.lock)
     record = locks.read(path)
-    if record.get("run") == run.run_id and isinstance(noted := record.get("end"), dict):
-        return end_from(noted | {"run_id": run.run_id})
+    if record.get("run") == run.run_id and (noted := _noted(record, run)) is not None:
+        return noted
     if (told := _journalled(run, path, job)) is not None:
         return told
     if run.process is not None and run.process.boot_id not in {"", clock.boot_id()}:  # "": it was not looked up in time
@@ -103,6 +107,15 @@ def examine(run: Unended, folder: Path, job: Job | None, patience: float = PATIE
         return _cut_short(run, job, RunEnd(run.run_id, INTERRUPTED, "reboot", detail))
     remains = kill_remains(run.run_id, run.process, cgroup.find_base(), patience)
     return remains if remains.stuck else guard_died(run, job, remains)
+
+
+def _noted(record: dict[str, Any], run: Unended) -> RunEnd | None:
+    """The end that the guard noted in the lock file; None where that says nothing, or what no guard says."""
+    noted = record.get("end")
+    try:
+        return end_from(noted | {"run_id": run.run_id}) if isinstance(noted, dict) else None
+    except (TypeError, ValueError):
+        return None
 
 
 def guard_died(run: Unended, job: Job | None, remains: Remains) -> RunEnd:
@@ -127,6 +140,16 @@ def _cut_short(run: Unended, job: Job | None, end: RunEnd) -> RunEnd:
 
 def _with_again(run: Unended, job: Job | None, end: RunEnd) -> RunEnd:
     return end if job is None else end._replace(again_at=again_at(job.options, run.attempt, end))
+
+
+def sweep(end_of: Callable[[str], object | None], base: str | None, mine: Collection[str]) -> None:
+    """Remove the empty control groups of runs that have ended, but those in `mine`.
+
+    Somebody was still in them at the end. One that is empty may also be of a run that is about to start.
+    """
+    for run_id, leaf in cgroup.leaves(base):
+        if run_id not in mine and not leaf.members() and end_of(run_id) is not None:
+            leaf.remove()
 
 
 def unsettled(run_id: str) -> RunEnd:
@@ -161,7 +184,7 @@ def _verdict(orphan: Orphan, job: Job | None, now: datetime) -> Skip | None:
     if job is None or not job.options.enabled:
         return Skip(orphan.fire_id, Outcome.MISSED.value, "down", "the job is gone, or switched off")
     is_late = now - start_of(job, orphan.fire.scheduled_at) > job.options.start_within
-    if is_late and job.options.catchup is Catchup.NONE:
+    if is_late and job.options.catchup is Catchup.NONE and orphan.fire.trigger is not Trigger.WATCH:
         return Skip(orphan.fire_id, Outcome.MISSED.value, "down", "its runner was killed before it started")
     return None
 

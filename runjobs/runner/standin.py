@@ -79,12 +79,12 @@ class StandIn(CatchingUp):
         """All that is new or has changed since it began."""
         whole, begun = self._guarded(self._everything), self._begun
         news = [[row for row in now if row not in then] for now, then in zip(whole, begun, strict=True)]
-        marks, _, _, fires, runs = news
+        marks, _, _, fires, runs, _, watches = news
         of_runs = {run["fire"] for run in runs} - {row["id"] for row in fires}
         fires = [row for row in fires if row["id"] != self._first] + [
             row for row in whole.fires if row["id"] in of_runs
         ]
-        return Copy(marks=marks, fires=fires, runs=runs)
+        return Copy(marks=marks, fires=fires, runs=runs, watches=watches)
 
     def claim(
         self,

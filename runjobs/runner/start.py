@@ -12,6 +12,7 @@ from runjobs.core.again import again_at
 from runjobs.core.event import Event, Happening
 from runjobs.core.fire import Trigger, milliseconds
 from runjobs.core.outcome import Outcome
+from runjobs.core.plan import start_of
 from runjobs.core.run import RunEnd, Start, run_id
 from runjobs.core.turn import Busy, End, Go, Stay, Turn, judge, judge_busy, replaces
 from runjobs.guard import make_channel, spawn_guard
@@ -22,7 +23,7 @@ from runjobs.runner.succession import make_way
 from runjobs.runner.surroundings import Surroundings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from runjobs.adapters.ledger import Claimed
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from runjobs.guard import Assignment, Channel
     from runjobs.runner.engine import Engine
     from runjobs.runner.line import Place
+    from runjobs.runner.triggers import Taken
 
 BATCH: Final = 100  # runs that are prepared at once: four descriptors each, of 1,024 at the least
 
@@ -45,11 +47,19 @@ class Ready(NamedTuple):
     job: Job
     run_id: str
     locks: tuple[Lock, ...]
+    taken: Taken | None = None  # what it is told of the paths that its job watches
 
     @property
     def attempt(self) -> int:
         """Which attempt at the fire it is, counted from 1."""
         return self.claimed.attempts + 1
+
+
+def _due_ms(one: Ready) -> int | None:
+    """When a run was to start whose job puts its fires off, by its jitter."""
+    if not one.job.options.jitter or one.claimed.fire.trigger is not Trigger.SCHEDULE:
+        return None
+    return milliseconds(start_of(one.job, one.claimed.fire.scheduled_at))
 
 
 class Refusal(NamedTuple):
@@ -82,7 +92,11 @@ class Batch:
         for claimed, name in zip(claims, _names(now, len(claims)), strict=True):
             self._begin(claimed, name, around)
         starts = [
-            Start(one.run_id, one.claimed.fire_id, one.attempt, one.locks[0].path, log_path(self._engine, one))
+            Start(
+                *(one.run_id, one.claimed.fire_id, one.attempt, one.locks[0].path, log_path(self._engine, one)),
+                one.taken.state if one.taken else None,
+                _due_ms(one),
+            )
             for one in self._ready
         ]
         waits = [
@@ -102,8 +116,8 @@ class Batch:
         """As `begin`, for as many as a batch takes; the others stay claimed."""
         return self.begin(claims[:BATCH])
 
-    def fork(self, owned: Collection[str] | None = None) -> None:
-        """Fork the guards of the runs that the ledger has as ours (None: of all), and tell of what does not start."""
+    def fork(self) -> None:
+        """Fork the guards of the runs that start, and tell of what does not."""
         for claimed, skip in self._ended:
             self._engine.queue.leave(claimed.fire_id)
             tell_end(self._engine, claimed, self._jobs.get(claimed.fire.job), skip)
@@ -111,8 +125,7 @@ class Batch:
             self._engine.queue.hold(claimed.fire_id, claimed.fire, place)
         for one in self._ready:
             self._engine.queue.leave(one.claimed.fire_id)
-        ready = [one for one in self._ready if owned is None or one.run_id in owned]
-        ready = make_way(self._engine, self._jobs, ready)
+        ready = make_way(self._engine, self._jobs, self._ready)
         for one in ready:
             for lock in one.locks:
                 with contextlib.suppress(OSError):  # a full disk costs the record, never the run
@@ -155,7 +168,8 @@ class Batch:
             if isinstance(verdict, End):
                 self.refused.append(Refusal(claimed.fire_id, held))
             return verdict
-        one = Ready(claimed, turn.job, name, held)
+        taken = self._engine.triggers.take(turn.job, turn.fire, name, self._engine.now())
+        one = Ready(claimed, turn.job, name, held, taken)
         self._ready.append(one)
         self._holders.update(dict.fromkeys((lock.path for lock in held), holder(one, self._engine)))
         return Go()
@@ -164,22 +178,12 @@ class Batch:
         self._ended.append((claimed, Skip(claimed.fire_id, end.outcome, end.reason, end.detail)))
 
 
-def launch(engine: Engine, claims: Sequence[Claimed], jobs: Mapping[str, Job]) -> list[Refusal]:
-    """Start every claimed fire that can start, have the others wait or end; those that a lock keeps from starting."""
-    refused: list[Refusal] = []
-    for first in range(0, len(claims), BATCH):
-        batch = Batch(engine, jobs)
-        try:
-            beginning = batch.begin(claims[first : first + BATCH])
-            batch.fork(engine.ledger.start(engine.runner, engine.now(), beginning))
-        finally:
-            batch.close()
-        refused += batch.refused
-    return refused
+def launch(engine: Engine, fires: Sequence[int], jobs: Mapping[str, Job]) -> list[Refusal]:
+    """Start the fires that can start, claimed or waiting, have the others wait or end; whom a lock kept from it.
 
-
-def try_waiting(engine: Engine, fires: Sequence[int], jobs: Mapping[str, Job]) -> list[Refusal]:
-    """Try fires of the line once more; what the ledger has as another's, or as ended, leaves the line."""
+    Room is counted in the transaction that takes it, so that runners at once keep the bound. What the ledger has as
+    another's, or as ended, leaves the line.
+    """
     refused: list[Refusal] = []
     for first in range(0, len(fires), BATCH):
         some = fires[first : first + BATCH]

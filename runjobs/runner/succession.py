@@ -37,7 +37,10 @@ def recover(engine: Engine, jobs: Mapping[str, Job]) -> None:
         undertake(engine, Case(run, jobs.get(run.job)), lock, remains)
 
     for run, end in recovery.recover(engine.ledger, engine.state.locks, engine.crew.known, jobs, bury):
-        engine.crew.tell_end(run, end, is_recovered=True)
+        if isinstance(end, LedgerError):
+            engine.mention(f"how run {run.run_id} of {run.job} ended can't be recorded: {end}")
+        else:
+            engine.crew.tell_end(run, end, is_recovered=True)
 
 
 def adopt_living(engine: Engine, jobs: Mapping[str, Job]) -> None:

@@ -26,7 +26,7 @@ SCENE = 8  # choices until the callers change
 
 
 class Scene(NamedTuple):
-    """Who calls: how many runners stay in the foreground, and whether passes are called besides."""
+    """Who calls: how many try to stay in the foreground, one of which is let in, and whether passes are called too."""
 
     foregrounds: int
     passes: bool

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ENDED_BY_US = ("timeout", "stopped", "interrupted")
 NOT_STARTED = ("skipped", "missed")
-CALLED_WELL = {"foreground": (0, -9), "pass": (0, 1, -9), MANUAL: (75, -9)}
+CALLED_WELL = {"foreground": (0, 75, -9), "pass": (0, 1, -9), MANUAL: (75, -9)}
 MARGIN = 2000  # milliseconds between a kill and what is written of it
 GRACE = 15_000  # ms: a stop of the foreground takes 8 s at the most, and this machine is slow
 

@@ -143,7 +143,7 @@ def test_a_pipe_gets_no_colour_and_no_frame(jobs: Path) -> None:
     [
         ("--version", {"rich", "croniter", "dateutil", "filelock", "sqlite3", "pydantic", "runjobs.wiring"}),
         ("--help", {"rich", "croniter", "dateutil", "filelock", "sqlite3", "pydantic", "runjobs.wiring"}),
-        ("list", {"rich", "filelock", "sqlite3", "pydantic", "runjobs.runner"}),
+        ("list", {"rich", "filelock", "sqlite3", "pydantic", "runjobs.runner.engine"}),
     ],
 )
 def test_a_command_imports_only_what_it_needs(jobs: Path, command: str, unwanted: set[str]) -> None:

@@ -109,6 +109,16 @@ def test_a_folder_that_others_can_write_comes_with_the_command_that_mends_it(pla
     assert examine(place)[0] == 0
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root is refused")
+def test_a_folder_above_that_others_can_write_is_a_note_with_the_command_that_mends_it(place: Place) -> None:
+    place.root.chmod(0o777)
+    _, areas = examine(place)
+    assert levels(areas["state"]) == ["ok", "note"]
+    assert f"others can write the folder {place.root} above the state folder" in areas["state"][1]["message"]
+    subprocess.run(areas["state"][1]["hint"], shell=True, check=True)
+    assert levels(examine(place)[1]["state"]) == ["ok"]
+
+
 def test_a_run_whose_guard_died_and_a_mark_in_the_future_are_told(place: Place) -> None:
     with closing(sqlite3.connect(place.state / "ledger.sqlite3")) as writing, writing:
         writing.execute("UPDATE runs SET state = 'running'")

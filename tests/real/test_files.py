@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from runjobs.adapters.files import LARGEST, Folder, Rules, _Position, _Refused, fingerprint, read_folder
+from runjobs.adapters.files import LARGEST, Folder, fingerprint, read_folder
+from runjobs.adapters.files.walk import Position, RefusedError, Rules
 from runjobs.core.errors import Severity
+from runjobs.core.trust import Judge
+from tests.real.support.command_line import environment
 
 UID = os.getuid()
 NOBODY = 65534
@@ -136,10 +139,10 @@ def test_a_fifo_a_socket_and_a_device_are_refused_without_being_opened(folder: P
             os.chdir(before)
         (folder / "null").symlink_to("/dev/null")
         found = read(folder)
-    assert [problem.message for problem in found.problems] == [
-        "this is a FIFO, not a file",
-        "this is a device, not a file",
-        "this is a socket, not a file",
+    assert [problem.message.partition(":")[0] for problem in found.problems] == [
+        f"{folder}/fifo is a FIFO, not a file",
+        "/dev/null is a device, not a file",
+        f"{folder}/socket is a socket, not a file",
     ]
 
 
@@ -147,8 +150,8 @@ def test_a_fifo_that_takes_the_place_of_a_file_just_before_it_is_opened_cannot_h
     seen = os.stat(write(folder / "web"))
     (folder / "web").unlink()
     os.mkfifo(folder / "web")
-    with _Position(os.open(folder, os.O_PATH), str(folder)) as here, pytest.raises(_Refused, match="FIFO"):
-        Rules(UID, trust=False)._open_file("web", "web", seen, here)
+    with Position(os.open(folder, os.O_PATH), str(folder)) as here, pytest.raises(RefusedError, match="FIFO"):
+        Rules(Judge(UID), trust=False)._open_file("web", seen, here)
 
 
 def test_a_file_that_is_too_large_is_refused_before_it_fills_the_memory(folder: Path) -> None:
@@ -202,23 +205,25 @@ def test_a_folder_above_counts_and_so_does_one_that_a_link_leads_through(folder:
 def test_as_root_what_belongs_to_another_user_is_refused(folder: Path) -> None:
     path = write(folder / "web")
     os.chown(path, NOBODY, -1)
-    assert "belongs to nobody" in only_problem(read(folder))
+    assert f"{path} is not root's: owner nobody (65534), mode 0644; chown root {path}" in only_problem(read(folder))
     os.chown(path, 0, -1)
     os.chown(folder, NOBODY, -1)
-    assert f"the folder {folder} belongs to nobody" in only_problem(read(folder))
+    assert f"the folder {folder} is not root's: owner nobody (65534), mode 0755" in only_problem(read(folder))
     os.chown(folder, 0, -1)
     link = folder / "link"
     link.symlink_to("web")
     os.lchown(link, NOBODY, -1)
     found = read(folder)
     assert names(found) == ["web"]
-    assert f"the symlink {link} belongs to nobody" in only_problem(found)
+    assert f"the symlink {link} is not ours: owner nobody (65534), mode 0777; chown -h root {link}" in only_problem(
+        found
+    )
 
 
 @as_root
 def test_a_owner_without_a_name_is_named_by_number(folder: Path) -> None:
     os.chown(write(folder / "web"), 4_000_000, -1)
-    assert "belongs to 4000000" in only_problem(read(folder))
+    assert "owner 4000000, mode 0644" in only_problem(read(folder))
 
 
 @as_root
@@ -240,7 +245,8 @@ def test_a_folder_mounted_read_only_cannot_be_written_whatever_its_mode(folder: 
 
 @not_as_root
 def test_a_file_or_folder_that_cannot_be_read_is_a_problem(folder: Path) -> None:
-    write(folder / "web", mode=0o000)
+    if os.access(write(folder / "web", mode=0o000), os.R_OK):
+        pytest.skip("who has CAP_DAC_READ_SEARCH may read everything")
     assert "Permission denied" in only_problem(read(folder))
     folder.chmod(0o000)
     try:
@@ -285,3 +291,48 @@ def test_a_fingerprint_of_a_single_file_is_that_of_its_stamp(folder: Path) -> No
     path = write(folder / "web")
     assert fingerprint(str(path)) == (read(path).files[0].stamp,)
     assert stat.S_ISREG(os.stat(path).st_mode)
+
+
+def test_a_hard_link_is_refused_and_its_own_command_mends_it(folder: Path) -> None:
+    path = write(folder / "web")
+    os.link(path, folder.parent / "another name")
+    found = read(folder)
+    assert f"{path} is a hard link, one of 2 names of its file" in only_problem(found)
+    assert found.files == ()
+    assert names(read(folder, trust=True)) == ["web"]
+    mend(found)
+    assert names(read(folder)) == ["web"]
+    assert read(folder).problems == ()
+
+
+@pytest.mark.parametrize("name", ["it's $(web); x", "-web", "a b"])
+def test_the_command_mends_a_file_whatever_its_name(folder: Path, name: str) -> None:
+    write(folder / name, mode=0o646)
+    mend(read(folder))
+    assert names(read(folder)) == [name]
+
+
+def mend(found: Folder) -> None:
+    """Do what the hint of the only problem says."""
+    (problem,) = found.problems
+    subprocess.run(["sh", "-c", problem.hint.partition("; or pass")[0]], check=True)
+
+
+def test_an_absolute_path_needs_no_folder_of_ours_to_be_there(folder: Path) -> None:
+    write(folder / "job")
+    script = "import os, sys; os.rmdir(os.getcwd()); import runjobs.adapters.files as f; "
+    script += (
+        "found = f.read_folder(sys.argv[1], trust=False, uid=os.getuid()); print(found.problems, len(found.files))"
+    )
+    here = folder.parent / "here"
+    for path, said in ((str(folder), "() 1\n"), ("jobs.d", "No such file or directory")):
+        here.mkdir()
+        told = subprocess.run(
+            [sys.executable, "-c", script, path],
+            cwd=here,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert said in told.stdout

@@ -92,7 +92,7 @@ def test_every_second_is_every_second(stage: Stage) -> None:
     assert ends(stage) == {("ended", "ok", "")}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 def test_told_to_stop_with_nothing_running_it_ends_with_0(stage: Stage, number: signal.Signals) -> None:
     stage.jobs("#: name=leap\n0 0 29 2 * true\n")
     with stage.foreground() as runner:

@@ -152,7 +152,7 @@ def test_a_start_that_hangs_in_a_stalled_folder_times_out(stalled: Path) -> None
         end = guarded.end()
         assert end.outcome == "timeout"
         assert "it did not start" in end.detail
-        assert (end.exit_code, end.output_bytes) == (None, 0)
+        assert (end.exit_code, end.output_bytes, end.started_at) == (None, 0, 0.0)
         assert "Started" not in [kind for kind, _ in guarded.told]
 
 

@@ -113,7 +113,7 @@ GUARD = [
     Step(LIFE, "_Life._start"),
     Step(LIFE, "start_here", "after"),
     Step(LIFE, "_Life._watch"),
-    Step(LIFE, "cgroup.make_leaf"),
+    Step("runjobs.guard.group", "cgroup.make_leaf"),
     Step(LIFE, "_Life._reap", "after"),
     Step(LIFE, "_Life._see_to_leftovers"),
     Step(LIFE, "_Life._describe"),
@@ -150,7 +150,7 @@ CLAIM = [
     Step(SQLITE, "SqliteLedger.reclaim", "after"),
     Step(ENGINE, "launch"),
     Step(START, "Batch.begin", "after"),
-    Step(SQLITE, "SqliteLedger.start", "after"),
+    Step(SQLITE, "SqliteLedger.start_waiting", "after"),
     Step(START, "_fork_all", "after"),
 ]
 

@@ -61,8 +61,9 @@ def test_a_job_that_failed_is_told_on_stderr_with_the_tail_of_its_output(stage: 
     )
     ended = stage.place.call("run")
     assert (ended.returncode, ended.stdout) == (1, "")
-    first, *tail = ended.stderr.splitlines()
+    first, *tail, way_on = ended.stderr.splitlines()
     assert first.startswith("runjobs: bad: failed: exit code 3, after ")
+    assert way_on == "  try: runjobs why bad"
     assert [line.strip() for line in tail[:-2]] == [f"| {number}" for number in range(982, 1001)]
     assert tail[-2] == "  | disk \\x1b[31mfull"  # what a terminal would obey is shown instead
     assert tail[-1].endswith(".log")

@@ -9,7 +9,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from runjobs.adapters.ledger import Beginning
 from runjobs.core.fire import Fire, Trigger
 from runjobs.core.run import ProcessId, RunEnd, Start, Unended
 from runjobs.guard import Passthrough
-from runjobs.runner import recovery
+from runjobs.runner import recovery, succession
 from runjobs.runner.crew import Member
 from runjobs.runner.engine import Engine, Manner
 from runjobs.settings import resolve
@@ -122,7 +123,6 @@ def test_the_foreground_notices_at_once_that_a_guard_was_killed_and_ends_its_job
     with stage.foreground() as runner:
         assert stage.exists("started")
         run = run_of(stage)
-        stage.jobs("")  # the runner has read them: no other pass is due but those of the job itself
         kill(run["guard_pid"])
         assert stage.heard("ended", run=run["id"])
         (ended,) = stage.events("ended", run=run["id"])
@@ -534,3 +534,41 @@ def test_a_process_that_was_gone_before_it_was_looked_up_is_no_sign_of_a_reboot(
         left.wait(60)
     assert isinstance(end, RunEnd)
     assert (end.outcome, end.reason) == ("interrupted", "guard-died")
+
+
+FOR_ONE = REFUSE.replace("NEW.state = 'ended'", "NEW.state = 'ended' AND NEW.id = (SELECT min(id) FROM runs)")
+
+
+def test_an_end_that_cant_be_recorded_is_told_and_keeps_no_other_end_waiting(tmp_path: Path) -> None:
+    """As one did whose detail was no text that the ledger took: each pass and each foreground ended on it."""
+    events: list[Event] = []
+    folder, opened = open_state(resolve([str(tmp_path)], str(tmp_path / "state")), print)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    engine = Engine(folder, opened, Manner("call", Passthrough.NONE, None), events.append)
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    for number in (1, 2):
+        fire = Fire(f"job{number}", Trigger.MANUAL, engine.now(), f"asked{number}")
+        claimed = opened.claim_one(engine.runner, engine.now(), fire)
+        assert claimed is not None
+        start = Start(f"run-{number}", claimed.fire_id, 1, f"job.job{number}", "")
+        opened.start(engine.runner, engine.now(), Beginning([start]))
+    with closing(sqlite3.connect(folder.ledger)) as other, other:
+        other.execute(FOR_ONE.format("refuse", "UPDATE"))
+    succession.recover(engine, {})
+    told = {event.happening.value: event.run or event.facts["message"] for event in events}
+    assert [run.run_id for run in opened.unended()] == ["run-1"]
+    assert told["warning"].startswith("how run run-1 of job1 ended can't be recorded: ")
+    assert "run-2" in told.values()
+    engine.close()
+    opened.close()
+
+
+@pytest.mark.parametrize("noted", [{"outcome": 1, "leftovers": 3}, {"leftovers": [[1]]}, {}])
+def test_what_no_guard_says_of_an_end_counts_for_nothing(tmp_path: Path, noted: dict[str, Any]) -> None:
+    lock = locks.take(tmp_path / "job.job")
+    assert lock is not None
+    locks.write(lock.fd, {"run": "run-odd", "end": noted})
+    os.close(lock.fd)
+    end = recovery.examine(Unended("run-odd", 1, "job", 0, "job.job", None, None), tmp_path, None)
+    assert isinstance(end, RunEnd)
+    assert end.reason == "guard-died"

@@ -57,10 +57,10 @@ LATER = RunnerId("foreground-640-3574h5k0000", "locks/runner")
 class Night:
     """Writes runs into a state folder as a runner and its guards do, at any time."""
 
-    def __init__(self, state: Path) -> None:
-        """Begin a ledger there."""
+    def __init__(self, state: Path, jobs: str = JOBS) -> None:
+        """Begin a ledger there, for these jobs."""
         self.state = state
-        self.jobs = jobs_of(JOBS)
+        self.jobs = jobs_of(jobs)
         self.ledger: SqliteLedger = open_ledger(state / "ledger.sqlite3", announce=print)
         self._number = 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from importlib import import_module
 
 import pytest
@@ -10,6 +11,7 @@ import typer
 
 import runjobs
 from runjobs.cli.errors import judge
+from runjobs.cli.group import OTHER_WORDS, load
 from runjobs.cli.main import COMMANDS, rewrite
 from runjobs.cli.streams import OutputError
 from runjobs.core.errors import RunjobsError, UsageError
@@ -40,11 +42,44 @@ def test_every_command_is_documented_and_has_help(name: str) -> None:
     assert call(name, "--help").code == 0
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_begins_with_what_it_does_and_with_examples_that_can_be_typed(name: str) -> None:
+    command = load(name, COMMANDS[name])
+    first, examples, *_ = (command.help or "").split("\n\n")
+    assert not first.startswith("\b")
+    lines = examples.split("\n")
+    assert lines[0] == "\b"
+    assert 2 <= len(lines) <= 5
+    with command.make_context(name, [], resilient_parsing=True) as context:
+        known = {word for param in command.get_params(context) for word in param.opts}
+    for line in lines[1:]:
+        ours = re.split(r"\s{2,}|[|>]| -- |runjobs shutdown --now|\)\"", line.replace('eval "$(', ""))[0]
+        assert ours.startswith(f"runjobs {name}")
+        assert [word for word in ours.split() if word.startswith("-") and word.partition("=")[0] not in known] == []
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_fits_into_100_columns(name: str) -> None:
+    assert [line for line in call(*name.split(), "--help").out.splitlines() if len(line) > 100] == []
+
+
+def test_the_words_of_other_tools_lead_to_commands_there_are() -> None:
+    assert [each for each in OTHER_WORDS.values() if call(*each.split(), "--help").code] == []
+    assert set(OTHER_WORDS) & set(COMMANDS) == set()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["lst"], "runjobs: no such command: lst\n  try: runjobs list\n"),
         (["backup"], "runjobs: no such command: backup\n  try: runjobs run backup, if backup is a job; "),
+        (["Status"], "runjobs: no such command: Status\n  try: runjobs status\n"),
+        (["kill"], "runjobs: no such command: kill\n  try: runjobs stop\n"),
+        (
+            ["run", "--log-format", "jsn", "--foreground"],
+            "runjobs: --log-format 'jsn' is none of text, json\n  try: --log-format json\n",
+        ),
+        (["import", "--from", "systmd"], "runjobs: --from 'systmd' is none of crontab, cron.d, "),
         (["list", "--jbos", "x"], "runjobs: no such option: --jbos\n  try: --jobs\n"),
         (["--vresion"], "runjobs: no such option: --vresion\n  try: --version\n"),
         (["next", "--count", "ten"], "runjobs: invalid value for '--count' / '-n': 'ten' is not a whole number\n"),

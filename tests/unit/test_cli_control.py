@@ -114,6 +114,7 @@ def test_who_has_resumed_a_job_and_why_is_kept(place: Path) -> None:
         ([], "no job is named"),
         (["backup", "--all"], "--all means every job"),
         (["backup", "bakcup"], "no job is named bakcup\n  try: backup"),
+        (["at/b"], "at/b is to run once: it can't be paused\n  try: runjobs at --remove at/b"),
         (["backup", "--for", "2x"], '"2x" is not a duration'),
         (["backup", "--for", "0s"], "no time to pause"),
         (["backup", "--for", "99999999d"], "beyond any calendar"),

@@ -308,7 +308,6 @@ def test_a_disabled_job_stays_in_the_file() -> None:
         ("#: name='a b'", "contain ' '", "'a b'"),
         ('#: name=a\tb=c"d', "never closed", '"'),
         ("#: name=a b=c\\", "nothing follows this backslash", "\\"),
-        ("#: memory=3", "not supported yet", "memory"),
         ("#: timeout=", "not a duration", "timeout="),
         ("#: a note to myself", "a directive is key=value", "a note to myself"),
         ("#: timeout 30m", "a directive is key=value", "timeout 30m"),

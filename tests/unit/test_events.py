@@ -25,6 +25,12 @@ COLORED = Screen(pretty=True, color=True)
 END = RunEnd("run-1", "failed", "exit", "exit code 3", 3, None, 100.0, 102.25, 0.5, 0.25, 4096, output_bytes=12)
 MISSED = {"first": NOON, "last": NOON, "count": 1, "reason": "down"}
 
+PLACE = {"schedule": "15 3 * * *", "file": "jobs.d/nightly", "line": 4}
+BAD = {
+    "file": "jobs.d/nightly", "line": 4, "message": "minute 75 is past 59", "hint": "minutes go from 0 to 59",
+    "more_errors": 2, "held": 1, "held_since": NOON,
+}  # fmt: skip
+
 FACTS: dict[Happening, dict[str, Any]] = {
     Happening.RUNNER_STARTED: {"jobs": 1, "pid": 7, "state": "/var/lib/runjobs"},
     Happening.RUNNER_STOPPING: {"running": 2},
@@ -40,6 +46,14 @@ FACTS: dict[Happening, dict[str, Any]] = {
     Happening.ADOPTED: {"pid": 8, "scheduled_at": NOON},
     Happening.CLOCK_SET: {"seconds": -7200.0},
     Happening.SUSPENDED: {"seconds": 300.0},
+    Happening.JOB_ADDED: PLACE,
+    Happening.JOB_CHANGED: PLACE | {"what": ("schedule", "timeout")},
+    Happening.JOB_REMOVED: PLACE,
+    Happening.FILE_BAD: BAD,
+    Happening.FILE_MENDED: {"file": "jobs.d/nightly"},
+    Happening.RELOADED: {"jobs": 3, "added": 1, "changed": 0, "removed": 2, "bad_files": 1},
+    Happening.RUNNER_STATUS: {"jobs": 12, "running": 1},
+    Happening.RUNNING: {"scheduled_at": NOON, "pid": 8, "seconds": 75.2},
 }
 TEXT = {
     Happening.RUNNER_STARTED: "runjobs follows 1 job (pid 7, state in /var/lib/runjobs)",
@@ -56,10 +70,20 @@ TEXT = {
     Happening.ADOPTED: "backup: goes on (run run-1, pid 8), an earlier runner started it",
     Happening.CLOCK_SET: "the clock was set back by 2h",
     Happening.SUSPENDED: "the machine was suspended for 5m",
+    Happening.JOB_ADDED: "backup: added, 15 3 * * * (jobs.d/nightly:4)",
+    Happening.JOB_CHANGED: "backup: changed: schedule, timeout; 15 3 * * * (jobs.d/nightly:4)",
+    Happening.JOB_REMOVED: "backup: removed, it was 15 3 * * * (jobs.d/nightly:4)",
+    Happening.FILE_BAD: "jobs.d/nightly:4: minute 75 is past 59 (and 2 more); "
+    "its last good version of 2026-07-01 14:00:00 stays in force",
+    Happening.FILE_MENDED: "jobs.d/nightly: good again",
+    Happening.RELOADED: "reloaded: 3 jobs, 1 added, 2 removed, bad files: 1",
+    Happening.RUNNER_STATUS: "1 job running, 12 jobs followed",
+    Happening.RUNNING: "backup: running for 1m15s (run run-1, guard 8)",
 }
 OF_THE_RUNNER = {
     *(Happening.RUNNER_STARTED, Happening.RUNNER_STOPPING, Happening.RUNNER_STOPPED, Happening.WARNING),
-    *(Happening.CLOCK_SET, Happening.SUSPENDED),
+    *(Happening.CLOCK_SET, Happening.SUSPENDED, Happening.RUNNER_STATUS),
+    *(Happening.FILE_BAD, Happening.FILE_MENDED, Happening.RELOADED),
 }
 
 
@@ -126,6 +150,7 @@ def test_nothing_that_is_told_of_a_run_does_either(text: str) -> None:
         (Happening.STUCK, {}, "33"),
         (Happening.WARNING, {}, "33"),
         (Happening.GIVEN_UP, {}, "33"),
+        (Happening.FILE_BAD, {}, "33"),
     ],
 )
 def test_colour_says_how_bad_it_is(happening: Happening, facts: dict[str, str], code: str) -> None:
@@ -145,6 +170,22 @@ def test_a_stretch_says_how_many_fires_were_missed_and_from_when_to_when() -> No
         "missed 61 fires from 2026-07-01 12:00:00 to 2026-07-01 13:00:00 (down)"
     )
     assert "missed many fires from" in text_line(event(Happening.MISSED, **facts | {"count": 0}), UTC, PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"more_errors": 0, "held": 0, "held_since": None}, "minute 75 is past 59"),
+        ({"more_errors": 0, "held": 3}, "minute 75 is past 59; the last good versions of 3 files stay in force"),
+    ],
+)
+def test_a_bad_file_says_what_is_in_force_instead_of_it(facts: dict[str, Any], words: str) -> None:
+    assert text_line(event(Happening.FILE_BAD, **facts), UTC, PLAIN).endswith(f"jobs.d/nightly:4: {words}")
+
+
+def test_a_reload_that_changed_nothing_says_so() -> None:
+    facts: dict[str, Any] = {"added": 0, "removed": 0, "bad_files": 0}
+    assert text_line(event(Happening.RELOADED, **facts), UTC, PLAIN).endswith("reloaded: 3 jobs, nothing changed")
 
 
 def test_a_runner_that_left_jobs_running_says_so() -> None:

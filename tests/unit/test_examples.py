@@ -9,7 +9,7 @@ import pytest
 
 from runjobs.core.crontab import parse
 from runjobs.core.names import merge, skip_reason
-from runjobs.core.options import LATER, OPTIONS
+from runjobs.core.options import OPTIONS
 from runjobs.core.surprises import surprises
 from runjobs.core.values import parse_size
 
@@ -54,10 +54,6 @@ def test_each_option_stands_on_the_page_with_its_default_and_its_meaning() -> No
         assert f"`{option.example}`" in row
         assert option.doc in row
         assert f"| `{option.default}` |" in row if option.default else "| none |" in row
-
-
-def test_options_that_are_to_come_are_not_promised() -> None:
-    assert not [key for key in LATER if f"`{key}`" in PAGE]
 
 
 def test_the_differences_from_cron_that_the_tests_list_stand_on_the_page() -> None:

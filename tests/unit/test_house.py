@@ -67,6 +67,12 @@ def test_the_readme_shows_every_command_and_every_exit_code() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_in_the_documents(command: str) -> None:
+    pages = [path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")]
+    assert any(re.search(rf"\brunjobs {command}\b", page) for page in pages)
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "completion"])  # it finds --jobs on the line
 def test_every_shared_option_of_the_readme_is_an_option(command: str) -> None:
     assert "--jobs PATH" in call(command, "--help").out
 

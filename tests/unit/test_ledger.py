@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import stat
 from datetime import UTC, datetime, timedelta
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runjobs.adapters.ledger import Beginning, Claimed, LedgerError, Newest, RunnerId, Skip, Wait, waits
+from runjobs.adapters.ledger.catching_up import CatchingUp, in_memory, read_open
 from runjobs.adapters.ledger.schema import VERSION, VERSION_1
 from runjobs.adapters.ledger.sqlite import SqliteLedger, open_ledger
-from runjobs.adapters.statefolder import prepare
+from runjobs.adapters.statefolder import folder_at, prepare
 from runjobs.core.fire import Fire, Mark, Stretch, Trigger, WaitFor, Waiting
+from runjobs.core.once import Once
 from runjobs.core.pausing import Pause
 from runjobs.core.plan import Decision
 from runjobs.core.run import ProcessId, RunEnd, Start, Started
@@ -31,6 +34,7 @@ PROCESS = ProcessId(4711, 99, "boot", 4_026_531_836)
 ONE = RunnerId("runner-1", "/locks/runner")
 TWO = RunnerId("runner-2", "/locks/runner.2")
 BACKUP = Fire("backup", Trigger.SCHEDULE, NOON)
+ONCE = Once(NOON, NOON - HOUR, "true", "/", 0o022, 0)
 MARK = Mark("0 12 * * * UTC", NOON, NOON + HOUR, NOON + HOUR, timedelta(hours=1))
 
 
@@ -329,6 +333,21 @@ def test_a_dead_owners_fire_is_taken_over_by_one_only(ledger: SqliteLedger) -> N
     assert [found.runner for found in ledger.waiting()] == ["runner-2"]
 
 
+def test_a_claimed_fire_is_tried_by_its_runner_alone_and_stays_claimed_where_nothing_is_said(
+    ledger: SqliteLedger, path: Path
+) -> None:
+    (claimed,) = claim(ledger)
+    given: list[Claimed] = []
+
+    def begin(claims: Sequence[Claimed]) -> Beginning:
+        given.extend(claims)
+        return Beginning()
+
+    assert ledger.start_waiting(TWO, NOON, [claimed.fire_id], begin) == []
+    assert ledger.start_waiting(ONE, NOON, [claimed.fire_id], begin) == [claimed] == given
+    assert rows(path, "SELECT state, runner FROM fires") == [("claimed", ONE.id)]
+
+
 def test_a_waiting_fire_that_is_ended_keeps_the_outcome_of_its_run(ledger: SqliteLedger, path: Path) -> None:
     waiting = waiting_retry(ledger)
     skip = Skip(waiting.fire_id, "stopped", "person", "stopped by root")
@@ -506,3 +525,136 @@ def test_the_cost_of_what_waits_does_not_grow_with_the_history(ledger: SqliteLed
     for query in (waits.BY_JOB, f"{waits.BY_JOB} AND job = 'backup' AND scheduled_at < 5"):
         plan = ledger._connection.execute(f"EXPLAIN QUERY PLAN {query}").fetchall()
         assert "USING INDEX fires_waiting" in plan[0][-1]
+
+
+def test_a_once_is_kept_under_a_number_that_never_comes_back(ledger: SqliteLedger) -> None:
+    first = ledger.plan_once(ONCE)
+    assert first is not None
+    assert (first.id, first.job, first.once) == (1, "at/1", ONCE)
+    assert ledger.remove_once("at/1")
+    second = ledger.plan_once(ONCE)
+    assert second is not None
+    assert second.job == "at/2"
+    assert ledger.onces() == [second]
+    assert ledger.appointed() == [(2, "at/2", NOON)]
+
+
+def test_onces_come_in_the_order_of_their_times(ledger: SqliteLedger) -> None:
+    for at in (NOON + HOUR, NOON):
+        ledger.plan_once(ONCE._replace(at=at))
+    assert [each.job for each in ledger.onces()] == ["at/2", "at/1"]
+    assert [each.job for each in ledger.appointed()] == ["at/1", "at/2"]
+
+
+def test_a_name_is_taken_until_its_once_is_over_and_at_that_very_time_for_ever(ledger: SqliteLedger) -> None:
+    named = ONCE._replace(name="report")
+    assert ledger.plan_once(named) is not None
+    assert ledger.plan_once(named._replace(at=NOON + HOUR)) is None
+    (claimed,) = claim(ledger, fire=Fire("at/report", Trigger.ONCE, NOON))
+    ledger.start(ONE, NOON, Beginning(skips=[Skip(claimed.fire_id, "skipped", "paused")]))
+    assert ledger.plan_once(named) is None
+    assert ledger.plan_once(named._replace(at=NOON + HOUR)) is not None
+
+
+@pytest.mark.parametrize("state", ["claimed", "running", "waiting"])
+def test_a_once_is_there_until_its_fire_has_ended_and_can_not_be_removed_meanwhile(
+    ledger: SqliteLedger, state: str
+) -> None:
+    ledger.plan_once(ONCE)
+    (claimed,) = claim(ledger, fire=Fire("at/1", Trigger.ONCE, NOON))
+    if state == "waiting":
+        ledger.start(ONE, NOON, Beginning(waits=[Wait(claimed.fire_id, WaitFor.POOL, NOON)]))
+    if state == "running":
+        ledger.start(ONE, NOON, Beginning([Start("run-1", claimed.fire_id, 1, "/locks/job.at,1", "/log")]))
+    assert not ledger.remove_once("at/1")
+    assert [each.job for each in ledger.onces()] == ["at/1"]
+    skip = Skip(claimed.fire_id, "missed", "down")
+    if state == "running":
+        ledger.record([], [RunEnd("run-1", "ok")])
+    elif state == "waiting":
+        ledger.cancel(skip, NOON)
+    else:
+        ledger.start(ONE, NOON, Beginning(skips=[skip]))
+    assert ledger.onces() == []
+    assert ledger.marks() == {}
+
+
+def test_a_once_that_is_missed_is_over(ledger: SqliteLedger) -> None:
+    ledger.plan_once(ONCE)
+    miss = Stretch("at/1", Trigger.ONCE, NOON, NOON, 1, "missed", "down")
+    ledger.claim(ONE, NOON, None, deciding(Decision("at/1", MARK, missed=(miss,))))
+    assert ledger.onces() == []
+
+
+def test_a_once_that_was_removed_can_not_be_claimed_by_who_has_not_heard_of_it(ledger: SqliteLedger) -> None:
+    ledger.plan_once(ONCE)
+    assert ledger.remove_once("at/1")
+    assert not ledger.remove_once("at/1")
+    assert claim(ledger, fire=Fire("at/1", Trigger.ONCE, NOON)) == []
+
+
+def test_a_person_may_run_a_once_before_its_time_and_it_stays(ledger: SqliteLedger) -> None:
+    ledger.plan_once(ONCE)
+    claimed = ledger.claim_one(ONE, NOON, Fire("at/1", Trigger.MANUAL, NOON, "run-1"))
+    assert claimed is not None
+    ledger.start(ONE, NOON, Beginning(skips=[Skip(claimed.fire_id, "skipped", "overlap")]))
+    assert [each.job for each in ledger.onces()] == ["at/1"]
+
+
+# watched paths
+
+
+def test_what_was_kept_of_watched_paths_is_there_until_its_job_is_forgotten(ledger: SqliteLedger) -> None:
+    assert ledger.watch_state("backup") is None
+    ledger.claim(ONE, NOON, None, deciding(Decision("backup", MARK, watched=b"first")))
+    ledger.claim(ONE, NOON, None, deciding(Decision("backup", MARK)))
+    assert ledger.watch_state("backup") == b"first"
+    ledger.forget(["report"])
+    assert ledger.watch_state("backup") == b"first"
+    ledger.forget(["backup"])
+    assert ledger.watch_state("backup") is None
+
+
+def test_what_a_run_was_told_is_kept_with_its_start_and_not_without(ledger: SqliteLedger) -> None:
+    ledger.claim(ONE, NOON, None, deciding(Decision("backup", MARK, watched=b"first")))
+    (claimed,) = claim(ledger)
+    start = Start("run-1", claimed.fire_id, 1, "/lock", "/log", b"told")
+    assert ledger.start(TWO, NOON, Beginning([start])) == set()
+    assert ledger.watch_state("backup") == b"first"
+    assert ledger.start(ONE, NOON, Beginning([start])) == {"run-1"}
+    assert ledger.watch_state("backup") == b"told"
+
+
+def test_a_job_is_open_from_its_claim_to_the_end_of_its_last_run(ledger: SqliteLedger) -> None:
+    assert ledger.open_jobs() == set()
+    begin(ledger)
+    assert ledger.open_jobs() == {"backup"}
+    ledger.record([], [RunEnd("run-1", "failed", "exit", ended_at=5.0, again_at=60.0)])
+    assert ledger.open_jobs() == {"backup"}  # it waits
+    (waiting,) = ledger.waiting()
+    ledger.cancel(Skip(waiting.fire_id, "missed", "late"), NOON)
+    assert ledger.open_jobs() == set()
+    claim(ledger, fire=BACKUP._replace(scheduled_at=NOON + HOUR))
+    assert ledger.open_jobs() == {"backup"}
+
+
+def test_who_stands_in_knows_what_was_kept_of_watched_paths_and_tells_what_is_kept_now(path: Path) -> None:
+    with contextlib.closing(open_plain(path)) as ledger:
+        ledger.claim(ONE, NOON, None, deciding(Decision("backup", MARK, watched=b"first")))
+        known = read_open(ledger._connection)
+    assert [row["state"] for row in known.watches] == [b"first"]
+    with contextlib.closing(CatchingUp(in_memory(), path)) as other:
+        other.take_in(known)
+        assert other.watch_state("backup") == b"first"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("place", ["", "ledger.sqlite3"])
+def test_a_ledger_that_a_stranger_has_put_in_the_place_of_ours_is_not_opened(tmp_path: Path, place: str) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    open_plain(path).close()
+    os.chown(tmp_path / place, 4711, 4711)
+    hands = Hands(folder_at(tmp_path), Alarm(path, refuse_news, is_brief=False))
+    for opening in (open_plain, lambda _: Enduring(hands)):
+        with pytest.raises(LedgerError, match="belongs to uid 4711"):
+            opening(path)

@@ -8,7 +8,7 @@ import pytest
 
 from runjobs.core.errors import FieldError
 from runjobs.core.job import DAY, MINUTE, Base, Catchup, Leftovers, OnInterrupt, Options, Overlap, Pool
-from runjobs.core.options import LATER, OPTIONS, find_option
+from runjobs.core.options import OPTIONS, find_option
 
 
 @pytest.mark.parametrize(
@@ -137,12 +137,6 @@ def test_a_key_like_no_other_is_answered_with_all_of_them() -> None:
     with pytest.raises(FieldError) as caught:
         find_option("xyzzy")
     assert all(key in caught.value.hint for key in OPTIONS)
-
-
-@pytest.mark.parametrize("key", sorted(LATER))
-def test_an_option_that_is_to_come_is_refused_honestly(key: str) -> None:
-    with pytest.raises(FieldError, match="not supported yet by this version"):
-        find_option(key)
 
 
 def test_each_key_but_those_of_the_line_is_a_field_of_options_with_the_same_default() -> None:

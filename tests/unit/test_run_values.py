@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from runjobs.core.outcome import Exit, Outcome, Verdict, judge
 from runjobs.core.procstat import parse_stat
-from runjobs.core.run import EPOCH_MS, RunEnd, run_id
+from runjobs.core.run import EPOCH_MS, RunEnd, begun_ms, run_id
 
 NOW = 1_795_000_000_000  # in 2026
 instants = st.integers(EPOCH_MS, EPOCH_MS + 70 * 365 * 86_400_000)
@@ -21,6 +21,11 @@ STAT = (
 def test_ids_of_later_runs_sort_after_those_of_earlier_ones(one: int, other: int, sequence: int) -> None:
     first, second = run_id(one, sequence), run_id(other, 0)
     assert (one < other) <= (first < second)
+
+
+@given(instants, st.integers(0, 1 << 20))
+def test_an_id_tells_when_its_run_was_begun(now: int, sequence: int) -> None:
+    assert begun_ms(run_id(now, sequence)) == now
 
 
 @given(instants, st.integers(0, (1 << 14) - 2))

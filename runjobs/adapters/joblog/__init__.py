@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 SEGMENTS = 8  # pieces of the tail: what is kept of it is between 7/8 of its half and all of it
 PIECE = 262_144  # bytes read at a time
+FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC  # nobody's link leads our output elsewhere
 FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 TAIL = ".tail-"
 ENDING = ".log"
+CHANGED = ".changed"  # what a run was told of, beside its log
 
 
 class JobLog:
@@ -138,7 +140,11 @@ class _Part:
         self.path = path
         self.size = 0
         self.ends_line = True
-        self.descriptor = os.open(path, FLAGS, 0o600)
+        folder = os.open(os.path.dirname(path) or ".", FOLDER)
+        try:
+            self.descriptor = os.open(os.path.basename(path), FLAGS, 0o600, dir_fd=folder)
+        finally:
+            os.close(folder)
 
     def put(self, data: bytes | memoryview) -> None:
         while data:
@@ -194,7 +200,8 @@ def tail(path: str, lines: int, limit: int = 65_536) -> bytes:
 
 def remove_log(path: str) -> None:
     """Delete a run's log and whatever pieces a crash left beside it; nothing happens where there is none."""
-    for part in (path, *(piece for _, piece in tail_files(path))):
+    changed = path.removesuffix(ENDING) + CHANGED
+    for part in (path, changed, *(piece for _, piece in tail_files(path))):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(part)
 
@@ -205,14 +212,14 @@ def prune(folder: str, keep: int, spare: Collection[str], older_than: str | None
     Names sort by time, as ids do. The logs of runs in `spare`, which go on or may be asked for, stay.
     """
     try:
-        names = sorted(name for name in os.listdir(folder) if name.endswith(ENDING))
+        names = [name for name in os.listdir(folder) if name.endswith((ENDING, CHANGED))]
     except FileNotFoundError:
         return
-    surplus = len(names) - keep
-    for number, name in enumerate(names):
-        run = name.removesuffix(ENDING)
+    runs = sorted({name.removesuffix(ENDING).removesuffix(CHANGED) for name in names})
+    surplus = len(runs) - keep
+    for number, run in enumerate(runs):
         if (number < surplus or (older_than is not None and run < older_than)) and run not in spare:
-            remove_log(os.path.join(folder, name))
+            remove_log(os.path.join(folder, run + ENDING))
 
 
 def _parts(path: str) -> list[str | bytes]:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from runjobs.adapters.ledger.pruning import Keep
     from runjobs.core.fire import Fire, Mark, WaitFor, Waiting
+    from runjobs.core.metrics import Lag, Tally
+    from runjobs.core.news import Terms
+    from runjobs.core.once import Once, Planned
     from runjobs.core.pausing import Pause
     from runjobs.core.plan import Decision
     from runjobs.core.run import RunEnd, Start, Started, Unended
@@ -100,6 +103,14 @@ class Newest(NamedTuple):
     ended_at: datetime | None
 
 
+class Appointed(NamedTuple):
+    """What can be said of a once without reading what it is to do: its number, its job's name, and when it is due."""
+
+    id: int
+    job: str
+    at: datetime
+
+
 class Ledger(Protocol):
     """What every ledger can do. Every call may raise LedgerError, and then nothing of it was recorded."""
 
@@ -126,7 +137,16 @@ class Ledger(Protocol):
         """Claim one fire that has no mark, such as a person's; None when it is known already."""
 
     def forget(self, jobs: Iterable[str]) -> None:
-        """Drop the marks of jobs that are gone, so that their return is not taken for downtime."""
+        """Drop the marks of jobs that are gone, so that their return is not taken for downtime.
+
+        What was kept of the paths that they watch goes with them.
+        """
+
+    def watch_state(self, job: str) -> bytes | None:
+        """What was kept last of the paths that a job watches, with a decision or the start of a run; None: nothing."""
+
+    def open_jobs(self) -> set[str]:
+        """The jobs that have a fire which is claimed, waits or runs."""
 
     def start(self, runner: RunnerId, now: datetime, beginning: Beginning) -> set[str]:
         """Record runs about to start, fires that do not, and fires that wait; the ids of runs that are ours to start.
@@ -135,9 +155,10 @@ class Ledger(Protocol):
         """
 
     def start_waiting(self, runner: RunnerId, now: datetime, fires: Sequence[int], begin: Begin) -> list[Claimed]:
-        """Try fires that wait for this runner, oldest first: `begin` is given those that are still its own.
+        """Try fires that this runner has claimed or that wait for it: `begin` is given those that are still its own.
 
-        It says what becomes of them, as for `claim`; what it does not name goes on waiting as before. One transaction.
+        They come oldest first. It says what becomes of them, as for `claim`; what it does not name stays as it was.
+        One transaction.
         """
 
     def waiting(self) -> list[Waiting]:
@@ -173,6 +194,27 @@ class Ledger(Protocol):
     def resume(self, job: str) -> bool:
         """End a job's pause; False when it had none."""
 
+    def plan_once(self, once: Once) -> Planned | None:
+        """Keep what is to run once, under a number of its own, until its fire has ended.
+
+        None where its name is taken, or was at that very time.
+        """
+
+    def appointed(self) -> list[Appointed]:
+        """The numbers, names and times of all onces, those too that run now, by their numbers."""
+
+    def onces(self) -> list[Planned]:
+        """All onces, those too that run now, in the order of their times."""
+
+    def remove_once(self, job: str) -> bool:
+        """Let go of a once that has not fired; False where there is none, or its fire is claimed.
+
+        From then on nobody can claim its fire, though he has not heard of it.
+        """
+
+    def prune_onces(self, before: datetime) -> list[str]:
+        """Delete what is on record of onces that were over by then, a few hundred at the most; their jobs' names."""
+
     def record(self, started: Sequence[Started], ends: Sequence[RunEnd]) -> list[str]:
         """Record that runs have started and how runs ended; the first record of an end counts.
 
@@ -198,8 +240,26 @@ class Ledger(Protocol):
     def drop(self, skip: Skip, orphan: Orphan, now: datetime) -> bool:
         """End a dead runner's claim that starts no more; False when somebody was faster."""
 
+    def counted(self, jobs: Sequence[str]) -> tuple[dict[str, Tally], list[Lag]]:
+        """What is counted of each of these jobs, and how late scheduled runs started: bounds go up, the last is none.
+
+        Pruning takes nothing away. All that `runjobs at` has asked for is counted as one job, `metrics.ONCES`.
+        """
+
     def prune(self, keeps: Sequence[Keep], now: datetime) -> int:
         """Delete fires past what is kept of these jobs, a few hundred at the most; how many were deleted."""
+
+    def subscriptions(self) -> dict[str, str]:
+        """What is to be told of which jobs, as the text of `core.news`."""
+
+    def subscribe(self, wanted: Mapping[str, Terms], gone: Iterable[str], now: datetime) -> None:
+        """Keep what is to be told of these jobs from now on, and that nothing more is of those that are gone.
+
+        News of ends is queued with them, whoever records them.
+        """
+
+    def news_due(self) -> datetime | None:
+        """From when on a sender has something to do; None: nothing is to come."""
 
     def remember(self, key: str, value: str) -> None:
         """Keep a small fact over passes."""

@@ -10,7 +10,8 @@ import sqlite3
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from runjobs.adapters.ledger import LedgerError, runs
+from runjobs.adapters.ledger import LedgerError, bytewise, onces, runs
+from runjobs.adapters.ledger.news import SILENT
 from runjobs.adapters.ledger.opening import connect_reading, explain
 from runjobs.adapters.ledger.schema import STEPS
 from runjobs.adapters.ledger.sqlite import SqliteLedger
@@ -51,13 +52,15 @@ class Past(NamedTuple):
 
 
 class Copy(NamedTuple):
-    """Rows of a ledger, by their columns: marks, pauses and facts, fires and their runs."""
+    """Rows of a ledger, by their columns: marks, pauses and facts, fires and their runs, onces and watched paths."""
 
     marks: Sequence[Row] = ()
     pauses: Sequence[Row] = ()
     facts: Sequence[Row] = ()
     fires: Sequence[Row] = ()
     runs: Sequence[Row] = ()
+    onces: Sequence[Row] = ()
+    watches: Sequence[Row] = ()
 
 
 class CatchingUp(SqliteLedger):
@@ -115,10 +118,11 @@ class CatchingUp(SqliteLedger):
         row = (*self._key(past.job, entry), entry.scheduled_ms, max(entry.scheduled_ms, last))
         count = entry.number if entry.kind is Kind.FIRES else 1
         ended = entry.ended_ms or entry.begun_ms or entry.scheduled_ms
+        attempts = 0 if entry.kind is Kind.FIRES else entry.number
         cursor = self._execute(
             "INSERT OR IGNORE INTO fires(job, trigger, key, scheduled_at, last_at, count, state, outcome, reason,"
-            " detail, claimed_at, ended_at) VALUES (?,?,?,?,?,?,'ended',?,?,?,?,?)",
-            (*row, count, entry.outcome, entry.reason, entry.detail, entry.scheduled_ms, ended),
+            " detail, claimed_at, ended_at, attempts) VALUES (?,?,?,?,?,?,'ended',?,?,?,?,?,?)",
+            (*row, count, entry.outcome, entry.reason, entry.detail, entry.scheduled_ms, ended, attempts),
         )
         return cursor.lastrowid if cursor.rowcount == 1 else None
 
@@ -170,6 +174,10 @@ class CatchingUp(SqliteLedger):
         self._merge_marks(copy.marks)
         ids: dict[int, int] = {}
         news = sum(self._merge_fire(row, ids) for row in copy.fires)
+        for row in copy.onces:
+            self._merge_once(row)
+        for row in copy.watches:
+            self._put("watches", row)
         return news + sum(self._merge_run(row, ids[row["fire"]]) for row in copy.runs if row["fire"] in ids)
 
     def _merge_marks(self, marks: Iterable[Row]) -> None:
@@ -194,6 +202,11 @@ class CatchingUp(SqliteLedger):
             self._put("fires", row | {"id": known[0]})
         return False
 
+    def _merge_once(self, row: Row) -> None:
+        known = "SELECT EXISTS(SELECT 1 FROM onces WHERE job = ?1 OR id = ?2)"
+        if not self._execute(known, (row["job"], row["id"])).fetchone()[0] and not onces.is_over(self._connection, row):
+            self._put("onces", row)
+
     def _merge_run(self, row: Row, fire: int) -> bool:
         known = self._execute("SELECT state FROM runs WHERE id = ?", (row["id"],)).fetchone()
         if known is None or RANKS[known[0]] < RANKS[row["state"]]:
@@ -210,8 +223,8 @@ class CatchingUp(SqliteLedger):
 
 def in_memory() -> sqlite3.Connection:
     """An empty ledger that is on no disk."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.executescript("".join(STEPS))
+    connection = bytewise.connect(":memory:")
+    connection.executescript("".join(STEPS) + SILENT)
     return connection
 
 
@@ -233,6 +246,8 @@ def read_open(connection: sqlite3.Connection, *, broken: bool = False) -> Copy:
     for rows, query in zip(found, queries, strict=True):
         with heedless:
             rows.extend(as_rows(connection.execute(query)))
+    with contextlib.suppress(sqlite3.Error):  # one of an older version, which can't be led to this one, has none
+        found += [list(as_rows(connection.execute(f"SELECT * FROM {table}"))) for table in ("onces", "watches")]  # noqa: S608
     return Copy(*found)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from runjobs.adapters.ledger import rows
+from runjobs.adapters.ledger.bytewise import legible
 from runjobs.core.fire import milliseconds
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def write_misses(connection: sqlite3.Connection, decisions: Iterable[Decision], 
     misses = [
         (
             *(miss.job, miss.trigger.value, str(milliseconds(miss.first)), milliseconds(miss.first)),
-            *(milliseconds(miss.last), miss.number, miss.outcome, miss.reason, miss.detail, milliseconds(now)),
+            *(milliseconds(miss.last), miss.number, miss.outcome, miss.reason, legible(miss.detail), milliseconds(now)),
         )
         for decision in decisions
         for miss in decision.missed

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import stat
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runjobs.adapters.ledger import LedgerError
+from runjobs.adapters.ledger import LedgerError, bytewise
 from runjobs.adapters.ledger.schema import STEPS, VERSION
+from runjobs.core.trust import kind_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 BUSY: Final = timedelta(seconds=30)  # another runner's transaction takes milliseconds; a stalled disk takes longer
 BROKEN: Final = ("malformed", "not a database", "disk image", "file is encrypted", "no such table: fires")
+# what a call can come to; values from outside may be none that SQLite has: text that stands for no bytes, huge numbers
+FAULTS: Final = (sqlite3.Error, UnicodeError, OverflowError)
 WAYS: Final = ("mode=rw", "mode=ro", "mode=ro&immutable=1")  # to open a file for reading, sqlite.org/uri.html
 
 
@@ -49,8 +53,9 @@ def connect_reading(path: Path, *, broken: bool = False) -> sqlite3.Connection:
     Who may write clears the log and its index away at the end, which in a `broken` one are to stay as they are. Where
     not even the index can be made, nobody else has the file open, and the log was folded in.
     """
+    see_regular(path)
     for how in WAYS[1:] if broken else WAYS:
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None)
+        connection = bytewise.connect(f"{path.absolute().as_uri()}?{how}", uri=True)
         try:
             connection.execute("PRAGMA query_only = 1")
             connection.execute("SELECT 1 FROM fires LIMIT 1")
@@ -60,6 +65,15 @@ def connect_reading(path: Path, *, broken: bool = False) -> sqlite3.Connection:
         else:
             return connection
     raise refused
+
+
+def see_regular(path: Path) -> None:
+    """See that it is no FIFO, for which SQLite would wait for ever, and no device. sqlite3.Error says what it is."""
+    with contextlib.suppress(OSError):
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):
+            message = f"it is {kind_name(mode)}, not a file"
+            raise sqlite3.OperationalError(message)
 
 
 def identity(path: Path) -> Identity | None:
@@ -76,8 +90,19 @@ def is_broken(error: BaseException | None) -> bool:
     return isinstance(error, sqlite3.Error) and any(word in str(error) for word in BROKEN)
 
 
+def _see_ours(path: Path) -> None:
+    """See that the folder is still ours, or root's: what a stranger has put in its place is no record of ours."""
+    with contextlib.suppress(FileNotFoundError):  # SQLite says so
+        for place in (path.parent, path):
+            owner = os.stat(place).st_uid
+            if owner not in {os.geteuid(), 0}:
+                message = f"the ledger {path} can't be used: {place} belongs to uid {owner}"
+                raise LedgerError(message)
+
+
 def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY.total_seconds(), isolation_level=None)
+    _see_ours(path)
+    connection = bytewise.connect(path, timeout=BUSY.total_seconds())
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version != VERSION:
@@ -136,6 +161,6 @@ def set_aside(path: Path, broken: Identity | None, announce: Callable[[str], Non
     return aside
 
 
-def explain(path: Path, error: sqlite3.Error) -> str:
-    """Say which file, and what SQLite says of it."""
+def explain(path: Path, error: Exception) -> str:
+    """Say which file, and what is said of it."""
     return f"the ledger {path} can't be used: {error}"

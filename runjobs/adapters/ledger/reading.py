@@ -6,14 +6,15 @@ Every question follows an index, so that its answer takes as long on a million r
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote
 
-from runjobs.adapters.ledger import LedgerError, marks, rows
+from runjobs.adapters.ledger import LedgerError, bytewise, glances, marks, onces, rows
 from runjobs.adapters.ledger.entries import FIRE, RUN, attempt_of, entry_of
-from runjobs.adapters.ledger.opening import BUSY, connect, explain
+from runjobs.adapters.ledger.opening import BUSY, FAULTS, connect, explain, see_regular
 from runjobs.adapters.ledger.schema import STEPS, VERSION
 from runjobs.core.answers import TROUBLES, Trouble, merged
 from runjobs.core.fire import from_milliseconds, milliseconds
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from runjobs.core.answers import Attempt, Entry
+    from runjobs.core.answers import Attempt, Entry, Past
     from runjobs.core.fire import Mark
+    from runjobs.core.once import Planned
     from runjobs.core.pausing import Pause
+    from runjobs.core.timeline import Span
 
 Result = TypeVar("Result")
 
@@ -65,6 +68,10 @@ class Reader:
         """The jobs that are paused, those too whose pause is over."""
         return {row[0]: rows.pause(row) for row in self._query("SELECT job, since, until, reason, who FROM pauses")}
 
+    def onces(self) -> list[Planned]:
+        """All that is to run once, and what of it runs now, in the order of their times."""
+        return self._guarded(lambda: onces.read(self._connection))
+
     def open_fires(self) -> list[Entry]:
         """Every fire that has not ended: claimed, about to start, running or waiting; oldest first."""
         ids = chain(
@@ -77,6 +84,14 @@ class Reader:
     def last_ended(self, job: str) -> Entry | None:
         """The newest fire of a job that has ended."""
         return self._one("job = ? AND state = 'ended'", job)
+
+    def pasts(self, jobs: Sequence[str], most: int) -> dict[str, list[Past]]:
+        """The newest `most` fires that have ended of each of these jobs, oldest first, in one question."""
+        return self._guarded(lambda: glances.pasts(self._connection, jobs, most))
+
+    def spans(self, jobs: Sequence[str], start: datetime, end: datetime) -> dict[str, list[Span]]:
+        """What became of these jobs in a time, as spans of it, in one question."""
+        return self._guarded(lambda: glances.spans(self._connection, jobs, start, end))
 
     def newest(self, job: str) -> Entry | None:
         """The newest fire of a job."""
@@ -219,7 +234,7 @@ class Reader:
     def _guarded(self, step: Callable[[], Result]) -> Result:
         try:
             return step()
-        except sqlite3.Error as error:
+        except FAULTS as error:
             raise LedgerError(explain(self._path, error)) from error
 
 
@@ -262,8 +277,9 @@ def _read_only(path: Path, announce: Callable[[str], None]) -> tuple[sqlite3.Con
 
 
 def _probe(path: Path, how: str) -> tuple[sqlite3.Connection, int]:
-    place = f"file:{quote(str(path))}?{how}"
-    connection = sqlite3.connect(place, uri=True, timeout=BUSY.total_seconds(), isolation_level=None)
+    see_regular(path)
+    place = f"file:{quote(os.fsencode(path))}?{how}"
+    connection = bytewise.connect(place, uri=True, timeout=BUSY.total_seconds())
     try:
         return connection, connection.execute("PRAGMA user_version").fetchone()[0]
     except BaseException:
@@ -272,7 +288,7 @@ def _probe(path: Path, how: str) -> tuple[sqlite3.Connection, int]:
 
 
 def _nothing(path: Path) -> Reader:
-    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection = bytewise.connect(":memory:")
     for step in STEPS:
         connection.executescript(step)
     return Reader(connection, path, is_empty=True)

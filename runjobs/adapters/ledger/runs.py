@@ -6,7 +6,8 @@ import json
 import time
 from typing import TYPE_CHECKING, Final
 
-from runjobs.adapters.ledger import Claimed, waits
+from runjobs.adapters.ledger import Claimed, onces, waits, watches
+from runjobs.adapters.ledger.bytewise import legible
 from runjobs.core.fire import milliseconds
 from runjobs.core.run import RunEnd
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def claim(connection: sqlite3.Connection, runner: RunnerId, now: datetime, fire: Fire) -> Claimed | None:
-    """Claim a fire; None when somebody has claimed it before."""
+    """Claim a fire; None when somebody has claimed it before, or it is of a once that was removed."""
+    if onces.is_void(connection, fire):
+        return None
     at = milliseconds(fire.scheduled_at)
     cursor = connection.execute(
         "INSERT OR IGNORE INTO fires(job, trigger, key, scheduled_at, last_at, state, runner, runner_lock,"
@@ -48,9 +51,10 @@ def _start(connection: sqlite3.Connection, runner: RunnerId, start: Start) -> bo
     if connection.execute(update, (start.attempt, start.fire_id, runner.id)).rowcount != 1:
         return False
     connection.execute(
-        "INSERT INTO runs(id, fire, attempt, state, lock, log, runner) VALUES (?,?,?,'starting',?,?,?)",
-        (start.run_id, start.fire_id, start.attempt, start.lock, start.log, runner.id),
+        "INSERT INTO runs(id, fire, attempt, state, lock, log, runner, due_at) VALUES (?,?,?,'starting',?,?,?,?)",
+        (start.run_id, start.fire_id, start.attempt, start.lock, start.log, runner.id, start.due_ms),
     )
+    watches.keep_of_fire(connection, start.fire_id, start.watched)
     return True
 
 
@@ -60,7 +64,7 @@ def skip(connection: sqlite3.Connection, skip: Skip, runner: str, now: datetime)
         "UPDATE fires SET state = 'ended', outcome = ?, reason = ?, detail = ?, ended_at = ?"
         " WHERE id = ? AND state = 'claimed' AND runner = ?"
     )
-    row = (skip.outcome, skip.reason, skip.detail, milliseconds(now), skip.fire_id, runner)
+    row = (skip.outcome, skip.reason, legible(skip.detail), milliseconds(now), skip.fire_id, runner)
     return connection.execute(update, row).rowcount == 1
 
 
@@ -100,6 +104,7 @@ def end_of(connection: sqlite3.Connection, run_id: str) -> RunEnd | None:
 def end(connection: sqlite3.Connection, end: RunEnd) -> bool:
     """Write how a run ended, and what becomes of its fire; False when it has an end already."""
     row = end._asdict() | {
+        "detail": legible(end.detail),
         "leftovers": json.dumps(end.leftovers) if end.leftovers else None,
         "started_at": int(end.started_at * 1000) or None,
         "ended_at": int((end.ended_at or time.time()) * 1000),
@@ -117,6 +122,6 @@ def end(connection: sqlite3.Connection, end: RunEnd) -> bool:
     connection.execute(
         "UPDATE fires SET state = 'ended', outcome = ?, reason = ?, detail = ?, ended_at = ?"
         " WHERE state <> 'ended' AND id = (SELECT fire FROM runs WHERE id = ?)",
-        (end.outcome, end.reason, end.detail, row["ended_at"], end.run_id),
+        (end.outcome, end.reason, row["detail"], row["ended_at"], end.run_id),
     )
     return True

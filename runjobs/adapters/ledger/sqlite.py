@@ -6,18 +6,22 @@ import contextlib
 import sqlite3
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from runjobs.adapters.ledger import Claims, LedgerError, marks, pruning, rows, runs, waits
-from runjobs.adapters.ledger.opening import connect, explain
+from runjobs.adapters.ledger import Claims, LedgerError, marks, news, onces, pruning, rows, runs, waits, watches
+from runjobs.adapters.ledger.bytewise import legible
+from runjobs.adapters.ledger.opening import FAULTS, connect, explain
 from runjobs.core.fire import milliseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
-    from runjobs.adapters.ledger import Begin, Beginning, Claimed, Decide, Newest, Orphan, RunnerId, Skip
+    from runjobs.adapters.ledger import Appointed, Begin, Beginning, Claimed, Decide, Newest, Orphan, RunnerId, Skip
     from runjobs.adapters.ledger.pruning import Keep
     from runjobs.core.fire import Fire, Mark, Waiting
+    from runjobs.core.metrics import Lag, Tally
+    from runjobs.core.news import Terms
+    from runjobs.core.once import Once, Planned
     from runjobs.core.pausing import Pause
     from runjobs.core.run import RunEnd, Started, Unended
 
@@ -53,6 +57,8 @@ class SqliteLedger:
                 marks.reset(self._connection, decision)
             marks.write(self._connection, decisions)
             marks.write_misses(self._connection, decisions, now)
+            for decision in decisions:
+                watches.keep(self._connection, decision.job, decision.watched)
             claimed: list[Claimed] = []
             superseded: list[Waiting] = []
             for decision in decisions:
@@ -73,14 +79,27 @@ class SqliteLedger:
     def forget(self, jobs: Iterable[str]) -> None:
         """Drop the marks of jobs that are gone."""
         names = [(job,) for job in jobs]
-        self._write(lambda: self._connection.executemany("DELETE FROM marks WHERE job = ?", names))
+
+        def step() -> None:
+            self._connection.executemany("DELETE FROM marks WHERE job = ?", names)
+            watches.forget(self._connection, names)
+
+        self._write(step)
+
+    def watch_state(self, job: str) -> bytes | None:
+        """What was kept last of the paths that a job watches; None: nothing."""
+        return self._guarded(lambda: watches.read(self._connection, job))
+
+    def open_jobs(self) -> set[str]:
+        """The jobs that have a fire which is claimed, waits or runs."""
+        return self._guarded(lambda: watches.open_jobs(self._connection))
 
     def start(self, runner: RunnerId, now: datetime, beginning: Beginning) -> set[str]:
         """Record runs about to start, fires that do not and fires that wait; the runs that are ours to start."""
         return self._write(lambda: runs.begin(self._connection, runner, now, beginning))
 
     def start_waiting(self, runner: RunnerId, now: datetime, fires: Sequence[int], begin: Begin) -> list[Claimed]:
-        """Try fires that wait for this runner: see the interface."""
+        """Try fires that this runner has claimed, or that wait for it: see the interface."""
 
         def step() -> list[Claimed]:
             mine = waits.of_runner(self._connection, runner, fires)
@@ -132,12 +151,32 @@ class SqliteLedger:
     def pause(self, pause: Pause) -> None:
         """Pause a job; a pause that it has already is replaced."""
         until = None if pause.until is None else milliseconds(pause.until)
-        row = (pause.job, milliseconds(pause.since), until, pause.reason, pause.who)
+        row = (pause.job, milliseconds(pause.since), until, legible(pause.reason), legible(pause.who))
         self._write(lambda: self._execute("INSERT OR REPLACE INTO pauses VALUES (?,?,?,?,?)", row))
 
     def resume(self, job: str) -> bool:
         """End a job's pause; False when it had none."""
         return self._write(lambda: self._execute("DELETE FROM pauses WHERE job = ?", (job,)).rowcount == 1)
+
+    def plan_once(self, once: Once) -> Planned | None:
+        """Keep a once until its fire has ended; None where its name is taken, or was at that very time."""
+        return self._write(lambda: onces.add(self._connection, once))
+
+    def appointed(self) -> list[Appointed]:
+        """The numbers, names and times of all onces, those too that run now."""
+        return self._guarded(lambda: onces.times(self._connection))
+
+    def onces(self) -> list[Planned]:
+        """All onces, those too that run now, in the order of their times."""
+        return self._guarded(lambda: onces.read(self._connection))
+
+    def remove_once(self, job: str) -> bool:
+        """Let go of a once that has not fired; False where there is none, or its fire is claimed."""
+        return self._write(lambda: onces.remove(self._connection, job))
+
+    def prune_onces(self, before: datetime) -> list[str]:
+        """Delete what is on record of onces that were over by then, a few hundred at the most; their jobs' names."""
+        return self._write(lambda: onces.prune(self._connection, before))
 
     def record(self, started: Sequence[Started], ends: Sequence[RunEnd]) -> list[str]:
         """Record that runs have started and how runs ended; the ids of those that this call ended."""
@@ -192,9 +231,27 @@ class SqliteLedger:
         """End a dead runner's claim that starts no more; False when somebody was faster."""
         return self._write(lambda: runs.skip(self._connection, skip, orphan.runner, now))
 
+    def counted(self, jobs: Sequence[str]) -> tuple[dict[str, Tally], list[Lag]]:
+        """What is counted of each of these jobs, and how late runs started."""
+        from runjobs.adapters.ledger import tallies  # (start-up: few ask)
+
+        return self._guarded(lambda: (tallies.read(self._connection, jobs), tallies.lags(self._connection)))
+
     def prune(self, keeps: Sequence[Keep], now: datetime) -> int:
         """Delete fires past what is kept of these jobs, a few hundred at the most; how many were deleted."""
         return self._write(lambda: pruning.prune(self._connection, keeps, now))
+
+    def subscriptions(self) -> dict[str, str]:
+        """What is to be told of which jobs, as text."""
+        return self._guarded(lambda: news.subscriptions(self._connection))
+
+    def subscribe(self, wanted: Mapping[str, Terms], gone: Iterable[str], now: datetime) -> None:
+        """Keep what is to be told of these jobs, and that nothing more is of those that are gone."""
+        self._write(lambda: news.subscribe(self._connection, wanted, gone, now))
+
+    def news_due(self) -> datetime | None:
+        """From when on a sender has something to do; None: nothing is to come."""
+        return self._guarded(lambda: news.due(self._connection))
 
     def remember(self, key: str, value: str) -> None:
         """Keep a small fact over passes."""
@@ -216,7 +273,7 @@ class SqliteLedger:
     def _guarded(self, step: Callable[[], Result]) -> Result:
         try:
             return step()
-        except sqlite3.Error as error:
+        except FAULTS as error:
             raise LedgerError(explain(self._path, error)) from error
 
     def _write(self, step: Callable[[], Result]) -> Result:

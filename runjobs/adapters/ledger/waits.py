@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from runjobs.adapters.ledger import Claimed, rows
+from runjobs.adapters.ledger.bytewise import legible
 from runjobs.core.fire import Trigger, WaitFor, milliseconds
-from runjobs.core.outcome import Outcome
-from runjobs.core.turn import SUPERSEDED
+from runjobs.core.outcome import SUPERSEDED, Outcome
 
 if TYPE_CHECKING:
     import sqlite3
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 WAITING: Final = f"SELECT {rows.WAITING} FROM fires WHERE state = 'waiting'"  # noqa: S608 (columns of ours)
 # a job's, or all: by the index of what waits, or their cost would grow with the history
 BY_JOB: Final = WAITING.replace("FROM fires", "FROM fires INDEXED BY fires_waiting")
+OWN: Final = f"SELECT {rows.WAITING} FROM fires WHERE state IN ('claimed', 'waiting') AND id = ? AND runner = ?"  # noqa: S608
 NOT_AGAIN: Final = "not tried again: "
 # a fire that has had a run keeps the outcome of the last one
 END: Final = (
@@ -42,7 +43,8 @@ def put_off(connection: sqlite3.Connection, runner: RunnerId, now: datetime, wai
 
 def end(connection: sqlite3.Connection, skip: Skip, now: datetime, runner: str | None = None) -> bool:
     """End a fire that waits, for this runner or (None) for anybody."""
-    row = (milliseconds(now), skip.detail, NOT_AGAIN + (skip.detail or skip.reason), skip.reason, skip.outcome)
+    detail = legible(skip.detail)
+    row = (milliseconds(now), detail, NOT_AGAIN + (detail or skip.reason), skip.reason, skip.outcome)
     return connection.execute(END, (*row, skip.fire_id, runner)).rowcount == 1
 
 
@@ -53,7 +55,7 @@ def try_again(connection: sqlite3.Connection, end: RunEnd, row: dict[str, Any]) 
     connection.execute(
         "UPDATE fires SET state = 'waiting', outcome = ?, reason = ?, detail = ?, wait = ?, waiting_since = ?,"
         " not_before = ? WHERE id = (SELECT fire FROM runs WHERE id = ?) AND state <> 'ended'",
-        (end.outcome, end.reason, end.detail, wait.value, row["ended_at"], at, end.run_id),
+        (end.outcome, end.reason, row["detail"], wait.value, row["ended_at"], at, end.run_id),
     )
 
 
@@ -92,14 +94,15 @@ def has_older(connection: sqlite3.Connection, fire: Fire) -> bool:
 
 
 def of_runner(connection: sqlite3.Connection, runner: RunnerId, fires: Sequence[int]) -> list[Claimed]:
-    """Those of the fires that still wait for this runner, oldest first."""
-    found = [
-        row for fire in fires for row in connection.execute(f"{WAITING} AND id = ? AND runner = ?", (fire, runner.id))
-    ]
-    return [_claimed(rows.waiting(row)) for row in sorted(found, key=lambda row: (row[3], row[0]))]
+    """Those of the fires that this runner has claimed or that still wait for it, oldest first."""
+    found = [row for fire in fires for row in connection.execute(OWN, (fire, runner.id))]
+    return [_claimed(row) for row in sorted(found, key=lambda row: (row[3], row[0]))]
 
 
-def _claimed(waiting: Waiting) -> Claimed:
+def _claimed(row: tuple[Any, ...]) -> Claimed:
+    if row[5] is None:  # it does not wait yet
+        return Claimed(row[0], rows.fire(*row[1:5]), row[8])
+    waiting = rows.waiting(row)
     return Claimed(waiting.fire_id, waiting.fire, waiting.attempts, waiting.since, waiting.wait, waiting.not_before)
 
 

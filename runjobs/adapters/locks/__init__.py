@@ -55,7 +55,8 @@ def file_name(name: str) -> str:
 
     No longer than the name, for names that a jobs file can have: NAME_MAX is 255.
     """
-    return "".join(c if c in SAFE else "," if c == "/" else _quoted(c) for c in name)
+    made = "".join(c if c in SAFE else "," if c == "/" else _quoted(c) for c in name)
+    return made if made.strip(".") else made.replace(".", "%2E")  # no job is called so; `..` would be a way out
 
 
 def name_of(file_name: str) -> str:
@@ -222,11 +223,25 @@ def _fitting(order: dict[str, Any]) -> bytes:
 
 
 def _open(path: Path) -> int:
-    fd = os.open(path, FLAGS, 0o600)
-    if stat.S_ISREG(os.fstat(fd).st_mode):
+    try:
+        fd = os.open(path, FLAGS, 0o600)
+    except OSError as error:
+        if error.errno in {errno.EISDIR, errno.ELOOP, errno.ENXIO}:  # a folder, a symlink, a socket
+            raise _no_lock(path, os.stat(path, follow_symlinks=False)) from error
+        raise
+    status = os.fstat(fd)
+    if stat.S_ISREG(status.st_mode):
         return fd
     os.close(fd)
-    raise LockError(f"{path} is not a regular file, so it can't be a lock")
+    raise _no_lock(path, status)
+
+
+def _no_lock(path: Path, status: os.stat_result) -> LockError:
+    from runjobs.core.trust import kind_name, quoted
+
+    what = f"{kind_name(status.st_mode)}, not a regular file, so it can't be a lock"
+    look = f"owner uid {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o}"
+    return LockError(f"{path} is {what} ({look}); try: rm {quoted(str(path))}")
 
 
 def _try(fd: int) -> bool:

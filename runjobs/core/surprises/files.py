@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from runjobs.core.directives import IS_DIRECTIVE
+from runjobs.core.directives import IS_DIRECTIVE, read_directive
 from runjobs.core.environment import IS_ASSIGNMENT, read_assignment
 from runjobs.core.errors import FieldError
 
@@ -23,8 +23,9 @@ def no_jobs(file: JobsFile, _lines: list[str]) -> Iterator[tuple[int, FieldError
         yield 1, FieldError("there is no job in this file", "a job is five fields and a command", end=1)
 
 
-def variables(_file: JobsFile, lines: list[str]) -> Iterator[tuple[int, FieldError]]:
-    """Environment lines that look as if a shell read them."""
+def variables(file: JobsFile, lines: list[str]) -> Iterator[tuple[int, FieldError]]:
+    """Environment lines that look as if a shell read them, or as if cron sent the mail."""
+    is_mailed = any(each.kind == "mail" and not each.address for job in file.jobs for each in job.options.notify)
     for number, line in enumerate(lines, 1):
         if not IS_ASSIGNMENT.match(line):
             continue
@@ -32,21 +33,50 @@ def variables(_file: JobsFile, lines: list[str]) -> Iterator[tuple[int, FieldErr
             name, value = read_assignment(line)
         except FieldError:
             continue  # parse has said so
-        error = _variable(name, value)
+        error = _mail(name, value, is_mailed=is_mailed) or _variable(name, value)
         if error is not None:
             yield number, error
+
+
+def _mail(name: str, value: str, *, is_mailed: bool) -> FieldError | None:
+    if name not in {"MAILTO", "MAILFROM"} or not value.strip():
+        return None
+    if not is_mailed:
+        hint = "#: defaults notify=mail above the jobs mails news of them; called from cron, cron mails what is printed"
+        return FieldError(f"{name} alone sends no mail: jobs only see it", hint)
+    from runjobs.core.addresses import read_addresses
+
+    try:
+        read_addresses(value)
+    except FieldError as error:
+        return FieldError(f"{name}: {error.message}", error.hint)
+    return None
 
 
 def _variable(name: str, value: str) -> FieldError | None:
     if name == "TZ":
         return FieldError("TZ is for the job only: it does not move the schedule", "for the schedule write CRON_TZ=")
-    if name in {"MAILTO", "MAILFROM"} and value:
-        return FieldError(f"{name} sends no mail: jobs only see it", "called from cron, cron mails what runjobs prints")
     if re.search(r"\$[A-Za-z_{(]|^~/|:~/", value):
         return FieldError("nothing is expanded here: the value is taken as it stands", "write it out")
     if re.search(r"[ \t]#", value):
         return FieldError("the # is part of the value", "a comment needs a line of its own")
     return None
+
+
+def told_secrets(_file: JobsFile, lines: list[str]) -> Iterator[tuple[int, FieldError]]:
+    """Addresses of receivers that should stand among the secrets."""
+    for number, line in enumerate(lines, 1):
+        body = line.lstrip(" \t")
+        if not IS_DIRECTIVE.match(body) or "notify=" not in body:
+            continue
+        from runjobs.core.receivers import has_secret
+
+        for setting in read_directive(line, len(line) - len(body) + 2).settings:
+            for receiver in setting.value if setting.key == "notify" and isinstance(setting.value, tuple) else ():
+                if has_secret(receiver):
+                    message = f"{receiver.name} is a secret, and all who can read the file know it"
+                    hint = f"write {receiver.kind}:@NAME, and NAME=... into the file that RUNJOBS_SECRETS names"
+                    yield number, FieldError(message, hint, start=setting.start, end=setting.end)
 
 
 def commented_out(_file: JobsFile, lines: list[str]) -> Iterator[tuple[int, FieldError]]:

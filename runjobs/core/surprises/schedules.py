@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from runjobs.core.dst import DstEffect, Effect
 from runjobs.core.errors import FieldError
+from runjobs.core.fieldkinds import DAY, HOUR, MINUTE, SECOND
 from runjobs.core.schedule import CronSchedule, dst_effects
 from runjobs.core.surprises.seen import field_at
 
@@ -31,7 +32,7 @@ def uneven_step(seen: Seen) -> FieldError | None:
     if rule is None:
         return None
     for index, field in enumerate(_in_order(seen, rule)):
-        error = _uneven(field)
+        error = uneven(field)
         if error is not None:
             error.start, error.end = field_at(seen.line, index)
             return error
@@ -43,30 +44,42 @@ def _in_order(seen: Seen, rule: Rule) -> list[Field]:
     return [rule.second, *fields] if len(seen.job.schedule.expression.split()) > len(fields) else fields
 
 
-def _uneven(field: Field) -> FieldError | None:
+def uneven(field: Field) -> FieldError | None:
+    """A step that leaves a shorter gap behind its last value, or takes only the first one; no place in any text."""
     if field.text.startswith("*/") and len(field.values) == 1 and not field.special:
         only = field.values[0]
         return FieldError(f"{field.text} means {field.kind.name} {only} and no other", f"write {only} if that is meant")
     if field.uneven_step is None:
         return None
     message = f"{field.text} is not even: after {field.kind.name} {field.values[-1]} comes {field.values[0]} again"
-    return FieldError(message, "for equal gaps write @every 45m, or @every 2d")
+    unit = _UNITS.get(field.kind)
+    hint = f"for equal gaps write @every {field.uneven_step}{unit}" if unit else "list the values that are meant"
+    return FieldError(message, hint)
+
+
+_UNITS = {SECOND: "s", MINUTE: "m", HOUR: "h", DAY: "d"}
 
 
 def two_day_fields(seen: Seen) -> FieldError | None:
     """Day of month and day of week: either of them is enough, unless one begins with a star, crontab(5)."""
     rule = _rule(seen)
-    if rule is None or rule.day.full or rule.weekday.full:
+    error = two_days(rule) if rule is not None else None
+    if rule is None or error is None:
         return None
     index = _in_order(seen, rule).index(rule.day)
-    start, end = field_at(seen.line, index)[0], field_at(seen.line, index + 2)[1]
+    error.start, error.end = field_at(seen.line, index)[0], field_at(seen.line, index + 2)[1]
+    return error
+
+
+def two_days(rule: Rule) -> FieldError | None:
+    """Both day fields given: how they go together, with no place in any text."""
+    if rule.day.full or rule.weekday.full:
+        return None
     if rule.day.starred or rule.weekday.starred:
         message = "day of month and day of week must both match here, as one of them begins with *"
-        hint = "without the leading * either would be enough"
-    else:
-        message = "day of month or day of week: the job runs when either matches"
-        hint = "for both at once test one of them in the command, or write such as fri#2 or 5L"
-    return FieldError(message, hint, start=start, end=end)
+        return FieldError(message, "without the leading * either would be enough")
+    message = "day of month or day of week: the job runs when either matches"
+    return FieldError(message, "for both at once test one of them in the command, or write such as fri#2 or 5L")
 
 
 class Clock:

@@ -16,7 +16,10 @@ _WORD = re.compile(r"[^ \t]+")
 
 
 class Seen(NamedTuple):
-    """One job, beside its line and what is known of the world; `at` is the offset of the command in the line."""
+    """One job, beside its line and what is known of the world; `at` is the offset of the command in the line.
+
+    `state` is the state folder ("" where nobody knows).
+    """
 
     job: Job
     line: str
@@ -24,6 +27,7 @@ class Seen(NamedTuple):
     now: datetime
     path: str
     find_command: FindCommand | None
+    state: str = ""
 
 
 def command_at(job: Job, line: str) -> int:
