@@ -23,7 +23,7 @@ run: $(VENV)/.runtime ## Run the examples of jobs.d in the foreground, until Ctr
 	@$(BIN)/runjobs run --foreground --jobs jobs.d --state $(STATE) --trust-jobs $(ARGS)
 
 check: lint $(VENV)/.system ## Everything that has to pass before a change is taken
-	@$(BIN)/python -m pytest -q -rs -n $(AT_ONCE) --dist worksteal --cov --cov-report= $(ARGS) </dev/null
+	@$(BIN)/python -m pytest -q -rfEs -n $(AT_ONCE) --dist loadgroup --cov --cov-report= $(ARGS) </dev/null
 	@$(BIN)/python -m coverage report --skip-covered --include='runjobs/core/*' --fail-under=100
 	@echo "make check: all is well"
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from runjobs.runner.adoption import Ward
 
 
+LONGEST: Final = 86_400.0  # seconds; epoll_wait(2) takes 2^31 milliseconds, some 24 days, at the most
 BEREAVED: Final = 0.05  # seconds between two looks at a run whose guard died, and whose lock is not free yet
 
 
@@ -109,6 +110,7 @@ class Crew:
         """Wait for something to happen, at most `timeout` seconds, and deal with all that has."""
         if self.bereaved or self.wards.orphaned:
             timeout = BEREAVED if timeout is None else min(timeout, BEREAVED)
+        timeout = None if timeout is None else min(timeout, LONGEST)
         for key, _ in self.selector.select(self.wards.patience(timeout)):
             key.data()
         self._record()

@@ -49,7 +49,7 @@ class Courier(NamedTuple):
 
     def carry(self, receiver: Receiver, letter: Letter) -> Delivery:
         """Try once."""
-        if self.trouble and references(receiver):
+        if self.trouble and (references(receiver) or receiver.kind != "command"):  # a login of SMTP may be there
             return Delivery("later", self.trouble)
         return self.deliver(receiver, self.filled(letter), self.secrets, PATIENCE)
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 RUNNERS, ROUNDS = 40, 3
 
+pytestmark = pytest.mark.xdist_group("many runners")  # what they share takes minutes to make
+
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Round], Evidence]:

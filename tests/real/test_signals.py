@@ -92,7 +92,10 @@ def running(stage: Stage, *words: str, as_pid_1: bool) -> Iterator[Runner]:
     if as_pid_1:
         command = namespaces.as_pid_1(command)
     with (stage.root / "out").open("ab") as out, (stage.root / "err").open("ab") as err:
-        process = subprocess.Popen(command, env=environment(), stdin=SILENT, stdout=out, stderr=err)
+        # in a group of its own, as a shell starts it: in one that nobody looks after TSTP does nothing, setpgid(2)
+        process = subprocess.Popen(
+            command, env=environment(), stdin=SILENT, stdout=out, stderr=err, process_group=0
+        )  # fmt: skip
     with process:
         try:
             assert stage.heard("runner-started"), stage.err

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.skipif(bool(debian_cron.why_not()), reason=debian_cron.why_not())
+pytestmark = [
+    pytest.mark.skipif(bool(debian_cron.why_not()), reason=debian_cron.why_not()),
+    pytest.mark.xdist_group("system cron"),
+]
 
 # a mail is whole when it has its last name
 SENDMAIL = """#!/bin/sh

@@ -24,6 +24,8 @@ JOBS, FIRES = 20, 500
 # an append of one short line is atomic: O_APPEND, write(2)
 LINE = 'echo "$RUNJOBS_JOB $RUNJOBS_SCHEDULED_AT" >>'
 
+pytestmark = pytest.mark.xdist_group("three runners")  # what they share takes minutes to make
+
 
 @contextmanager
 def one_shots_in_a_loop(place: Place, output: Path) -> Iterator[subprocess.Popen[bytes]]:

@@ -37,6 +37,7 @@ OLDEST: Final = -(1 << 60)  # milliseconds: before any fire
 NEWEST: Final = 1 << 60
 CHUNK: Final = 500  # ids in one query; SQLite allows 999 variables where it is old
 MOST_COUNTED: Final = 1_000  # fires of a trouble that are counted: what is worse than that needs no figure
+TRIES: Final = 5  # to find it as it is, while others make it or lead it to this version's tables
 UNSHARED: Final = ("unable to open", "disk I/O", "disk is full", "readonly")  # no room for SQLite's index of the log
 MOST_NEAR: Final = 5  # misses looked at for one that spans an instant: stretches of a job don't overlap
 
@@ -239,23 +240,22 @@ class Reader:
 
 
 def open_reader(path: Path, *, announce: Callable[[str], None]) -> Reader:
-    """Open the ledger to read it. Where there is none, none is made, and nothing is on record.
+    """Open the ledger to read it. Where there is none, none is made: nothing is on record.
 
     One of an older version is led to this one's tables first, as any runner would do; one of a newer is a LedgerError.
     """
-    try:
-        if not path.exists():
-            return _nothing(path)
-        connection, version = _read_only(path, announce)
-    except (OSError, sqlite3.Error) as error:
-        raise LedgerError(_explain(path, error)) from error
-    if version == VERSION:
-        return Reader(connection, path, is_empty=False)
-    connection.close()
-    if version == 0:
-        return _nothing(path)  # somebody makes it just now
-    connect(path, announce=announce).close()
-    return Reader(_read_only(path, announce)[0], path, is_empty=False)
+    for _ in range(TRIES if path.exists() else 0):
+        try:
+            connection, version = _read_only(path, announce)
+        except (OSError, sqlite3.Error) as error:
+            raise LedgerError(_explain(path, error)) from error
+        if version == VERSION:
+            return Reader(connection, path, is_empty=False)
+        connection.close()
+        if version == 0:
+            break  # somebody makes it just now
+        connect(path, announce=announce).close()  # what is read without the log may still be as it was before
+    return _nothing(path)
 
 
 def _read_only(path: Path, announce: Callable[[str], None]) -> tuple[sqlite3.Connection, int]:
