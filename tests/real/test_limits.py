@@ -206,6 +206,7 @@ BASE = cgroup.find_base()
 GIVEN = Path(BASE, "cgroup.controllers").read_text().split() if BASE else []
 SPARE = next((word for word in ("hugetlb", "rdma", "pids") if word in GIVEN), "")
 IS_TOP = BASE is not None and not os.path.exists(f"{BASE}/cgroup.type")
+pytestmark = pytest.mark.xdist_group("limits")  # what they give and take away is the whole machine's
 DIVISIBLE = pytest.mark.skipif(
     not (SPARE and IS_TOP), reason="we are not in the topmost group, or it has no controller"
 )
