@@ -6,6 +6,7 @@ Most of it needs the memory, cpu and pids controllers of cgroup v2, at a place t
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -206,7 +207,6 @@ BASE = cgroup.find_base()
 GIVEN = Path(BASE, "cgroup.controllers").read_text().split() if BASE else []
 SPARE = next((word for word in ("hugetlb", "rdma", "pids") if word in GIVEN), "")
 IS_TOP = BASE is not None and not os.path.exists(f"{BASE}/cgroup.type")
-pytestmark = pytest.mark.xdist_group("limits")  # what they give and take away is the whole machine's
 DIVISIBLE = pytest.mark.skipif(
     not (SPARE and IS_TOP), reason="we are not in the topmost group, or it has no controller"
 )
@@ -225,6 +225,8 @@ print(json.dumps([found[0], cgroup.own_path(), cgroup.find_base()]))
 def group() -> Iterator[Path]:
     """A group below the topmost one, with a controller, and a stranger in it."""
     base = Path(str(BASE))
+    alone = os.open(base, os.O_RDONLY)
+    fcntl.flock(alone, fcntl.LOCK_EX)  # what is given and taken away is the whole machine's: one test at a time
     was_there = SPARE in (base / "cgroup.subtree_control").read_text().split()
     divide(str(base), (SPARE,))
     path = base / f"runjobs-test-{uuid.uuid4().hex}"
@@ -243,6 +245,7 @@ def group() -> Iterator[Path]:
         if not was_there:
             with contextlib.suppress(OSError):  # another test divides it at this moment
                 write(f"{base}/cgroup.subtree_control", f"-{SPARE}")
+        os.close(alone)
 
 
 def probe(group: Path, names: Sequence[str]) -> Any:  # noqa: ANN401 (as JSON has it)
