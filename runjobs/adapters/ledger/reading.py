@@ -6,15 +6,14 @@ Every question follows an index, so that its answer takes as long on a million r
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-from urllib.parse import quote
 
 from runjobs.adapters.ledger import LedgerError, bytewise, glances, marks, onces, rows
 from runjobs.adapters.ledger.entries import FIRE, RUN, attempt_of, entry_of
-from runjobs.adapters.ledger.opening import BUSY, FAULTS, connect, explain, see_regular
+from runjobs.adapters.ledger.opening import FAULTS, connect, explain
+from runjobs.adapters.ledger.probing import read_only
 from runjobs.adapters.ledger.schema import STEPS, VERSION
 from runjobs.core.answers import TROUBLES, Trouble, merged
 from runjobs.core.fire import from_milliseconds, milliseconds
@@ -38,7 +37,6 @@ NEWEST: Final = 1 << 60
 CHUNK: Final = 500  # ids in one query; SQLite allows 999 variables where it is old
 MOST_COUNTED: Final = 1_000  # fires of a trouble that are counted: what is worse than that needs no figure
 TRIES: Final = 5  # to find it as it is, while others make it or lead it to this version's tables
-UNSHARED: Final = ("unable to open", "disk I/O", "disk is full", "readonly")  # no room for SQLite's index of the log
 MOST_NEAR: Final = 5  # misses looked at for one that spans an instant: stretches of a job don't overlap
 
 
@@ -246,7 +244,7 @@ def open_reader(path: Path, *, announce: Callable[[str], None]) -> Reader:
     """
     for _ in range(TRIES if path.exists() else 0):
         try:
-            connection, version = _read_only(path, announce)
+            connection, version = read_only(path, announce)
         except (OSError, sqlite3.Error) as error:
             raise LedgerError(_explain(path, error)) from error
         if version == VERSION:
@@ -256,35 +254,6 @@ def open_reader(path: Path, *, announce: Callable[[str], None]) -> Reader:
             break  # somebody makes it just now
         connect(path, announce=announce).close()  # what is read without the log may still be as it was before
     return _nothing(path)
-
-
-def _read_only(path: Path, announce: Callable[[str], None]) -> tuple[sqlite3.Connection, int]:
-    """A connection that can't write, and the version of the tables.
-
-    SQLite keeps a small file beside a ledger that is written; where that can't be made, on a full disk or a read-only
-    one, the ledger is read without what stands in the log of the last transactions, and `announce` is told.
-    """
-    try:
-        return _probe(path, "mode=ro")
-    except sqlite3.OperationalError as error:
-        if not any(word in str(error) for word in UNSHARED):
-            raise
-        found = _probe(path, "mode=ro&immutable=1")
-        log = path.with_name(f"{path.name}-wal")
-        if log.exists() and log.stat().st_size:
-            announce(f"the newest may be missing: the ledger can be read only in part ({error})")
-        return found
-
-
-def _probe(path: Path, how: str) -> tuple[sqlite3.Connection, int]:
-    see_regular(path)
-    place = f"file:{quote(os.fsencode(path))}?{how}"
-    connection = bytewise.connect(place, uri=True, timeout=BUSY.total_seconds())
-    try:
-        return connection, connection.execute("PRAGMA user_version").fetchone()[0]
-    except BaseException:
-        connection.close()
-        raise
 
 
 def _nothing(path: Path) -> Reader:
